@@ -1,0 +1,1 @@
+"""The Book: money, accounts, journal entries, wallets, conversions, and the log they live in."""

@@ -1,0 +1,68 @@
+"""Names of things: typed ids, and ids derived from what the outside calls them."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, NewType
+from uuid import UUID
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+EntityId = NewType("EntityId", str)
+"""A legal entity that owns a book, e.g. `acme-cy`. In every account path, token and derived id."""
+ClientId = NewType("ClientId", UUID)
+DepositId = NewType("DepositId", UUID)
+WithdrawalId = NewType("WithdrawalId", UUID)
+PayoutId = NewType("PayoutId", UUID)
+DisputeId = NewType("DisputeId", UUID)
+WalletId = NewType("WalletId", UUID)
+
+KEY_BYTES = 16
+
+
+def derived_id(created_at: datetime, *parts: str) -> UUID:
+    """Derive the id of something that the outside names, the same wherever and whenever it is met.
+
+    A UUIDv8: 32 bits of the world's creation time as the provider states it in every delivery
+    (seconds since 1970; neighbours in time are neighbours in the index), then SHA-256 of the
+    parts. Never derive from personal data.
+
+    Args:
+        created_at: creation time of the outside object, timezone-aware.
+        parts: entity, provider, merchant account, `live` or `test`, object type, reference.
+    """
+    assert created_at.tzinfo is not None, "times carry a zone"
+    return _uuid8(int(created_at.timestamp()) & 0xFFFFFFFF, *parts)
+
+
+def child_id(parent: UUID, *parts: str) -> UUID:
+    """Derive the id of a part of something of ours: a client's wallet, a withdrawal's payout."""
+    return _uuid8(parent.int >> 96, str(parent), *parts)
+
+
+def request_key(*parts: str) -> bytes:
+    """Hash what identifies a request into the 16 bytes of the log's unique key column."""
+    return _sha256(*parts)[:KEY_BYTES]
+
+
+def fingerprint(contents: bytes) -> str:
+    """Hash a request's contents: the same key with another fingerprint is a conflict."""
+    return hashlib.sha256(contents).hexdigest()[:32]
+
+
+def _uuid8(head: int, *parts: str) -> UUID:
+    tail = int.from_bytes(_sha256(*parts)[:12], "big")
+    number = (head << 96) | tail
+    number = (number & ~(0xF << 76)) | (0x8 << 76)
+    number = (number & ~(0x3 << 62)) | (0x2 << 62)
+    return UUID(int=number)
+
+
+def _sha256(*parts: str) -> bytes:
+    digest = hashlib.sha256()
+    for part in parts:
+        raw = part.encode()
+        digest.update(len(raw).to_bytes(4, "big"))
+        digest.update(raw)
+    return digest.digest()
