@@ -172,7 +172,7 @@ class Book(Application[UUID]):
         """
         session = Session(dsn, LOGS[log])
         try:
-            first = session.rows_between(1, 1)
+            first = session.rows_at([1])
         finally:
             session.close()
         book = cls(dsn, entity, vocabulary, clock=clock, log=log, queue_max=queue_max)

@@ -51,6 +51,11 @@ def fingerprint(contents: bytes) -> str:
     return hashlib.sha256(contents).hexdigest()[:32]
 
 
+def sha256_hex(raw: bytes) -> str:
+    """The digest by which the log speaks of bytes that are kept elsewhere."""
+    return hashlib.sha256(raw).hexdigest()
+
+
 def _uuid8(head: int, *parts: str) -> UUID:
     tail = int.from_bytes(_sha256(*parts)[:12], "big")
     number = (head << 96) | tail

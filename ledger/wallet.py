@@ -1,13 +1,15 @@
 """A client's wallet in one currency: what is available, what is held, what is owed.
 
 The state is folded from the postings themselves, so the wallet and the books cannot differ.
-Three rules hold after every fact, in any order of facts:
+Three rules hold after every fact:
 
 1. available, held and owed are never negative;
-2. a debt exists only while nothing is available: every credit repays it first;
-3. contested money (disputes) is one pool that credits fill up to what the disputes want.
+2. a debt exists only while nothing is available and nothing is contested: credits repay it first;
+3. contested money (disputes) is one pool, full as far as there is money: nothing is available
+   while a dispute wants more than the pool has.
 
-Rules 2 and 3 make the end state the same for any order of credits, disputes and losses.
+So what is not under a hold alone says what is contested, available and owed, and the end state is
+the same for any order of credits, disputes, losses and claims.
 """
 
 from __future__ import annotations
@@ -58,9 +60,9 @@ class WalletState(msgspec.Struct, frozen=True):
         return self.held - sum(self.holds.values())
 
     @property
-    def contest_gap(self) -> int:
-        """How much more the disputes want than they have."""
-        return sum(self.contests.values()) - self.contested
+    def wanted(self) -> int:
+        """How much the disputes want."""
+        return sum(self.contests.values())
 
     def money(self, minor: int) -> Money:
         """An amount in the wallet's currency."""
@@ -134,15 +136,7 @@ def require_wallet(
 def credit_legs(state: WalletState, amount: Money) -> list[Posting]:
     """Credit the client: the debt first, then what disputes want, the rest is available."""
     _same(state, amount)
-    repaid = min(amount.minor, state.owed)
-    topped_up = min(amount.minor - repaid, max(0, state.contest_gap))
-    free = amount.minor - repaid - topped_up
-    assert repaid + topped_up + free == amount.minor
-    return [
-        credit(_account(state, "client:receivable"), state.money(repaid)),
-        credit(_account(state, "client:held"), state.money(topped_up)),
-        credit(_account(state, "client:wallet"), state.money(free)),
-    ]
+    return _spread(state, amount.minor, state.wanted)
 
 
 def debit_legs(state: WalletState, amount: Money) -> list[Posting]:
@@ -160,17 +154,14 @@ def debit_legs(state: WalletState, amount: Money) -> list[Posting]:
 
 
 def claim_legs(state: WalletState, amount: Money) -> list[Posting]:
-    """Take money that is no longer the client's: what is available, the rest becomes debt.
+    """Take money that is no longer the client's: what is there, the rest becomes debt.
 
     For what the provider has already taken (a refund in its dashboard): it cannot be refused,
-    not even by a freeze.
+    not even by a freeze. Contested money is taken too, or the order of a refund and a dispute
+    would make a debt of one and none of the other.
     """
     _same(state, amount)
-    paid = min(amount.minor, state.available)
-    return [
-        debit(_account(state, "client:wallet"), state.money(paid)),
-        debit(_account(state, "client:receivable"), state.money(amount.minor - paid)),
-    ]
+    return _spread(state, -amount.minor, state.wanted)
 
 
 def hold_legs(state: WalletState, amount: Money) -> list[Posting]:
@@ -194,42 +185,23 @@ def release_legs(state: WalletState, hold: UUID) -> list[Posting]:
 def contest_legs(state: WalletState, amount: Money) -> list[Posting]:
     """Hold what there is of a disputed amount. Nothing available: no legs."""
     _same(state, amount)
-    there = state.money(min(amount.minor, state.available))
-    return [
-        debit(_account(state, "client:wallet"), there),
-        credit(_account(state, "client:held"), there),
-    ]
+    return _spread(state, 0, state.wanted + amount.minor)
 
 
 def uncontest_legs(state: WalletState, dispute: UUID) -> list[Posting]:
     """Give back what the pool of contested money no longer needs."""
-    freed = state.money(_freed(state, dispute))
-    rest = msgspec.structs.replace(
-        state, contests=_without(state.contests, dispute), held=state.held - freed.minor
-    )
-    return [debit(_account(state, "client:held"), freed), *credit_legs(rest, freed)]
+    if dispute not in state.contests:
+        raise NotFound("no such contest", code="no_such_contest")
+    return _spread(state, 0, sum(_without(state.contests, dispute).values()))
 
 
 def charge_legs(state: WalletState, dispute: UUID, amount: Money) -> list[Posting]:
-    """Charge a lost dispute: contested money first, then what is available, the rest is debt.
+    """Charge a lost dispute, held or not: what is there goes, the rest is debt.
 
     What the pool holds beyond the remaining disputes' wants after the charge is given back.
     """
     _same(state, amount)
-    wanted_after = sum(_without(state.contests, dispute).values())
-    pool = state.contested
-    from_pool = min(amount.minor, pool)
-    from_wallet = min(amount.minor - from_pool, state.available)
-    debt = amount.minor - from_pool - from_wallet
-    surplus = max(0, pool - from_pool - wanted_after)
-    assert from_pool + from_wallet + debt == amount.minor
-    after = msgspec.structs.replace(state, owed=state.owed + debt, contests={}, holds={}, held=0)
-    return [
-        debit(_account(state, "client:held"), state.money(from_pool + surplus)),
-        debit(_account(state, "client:wallet"), state.money(from_wallet)),
-        debit(_account(state, "client:receivable"), state.money(debt)),
-        *credit_legs(after, state.money(surplus)),
-    ]
+    return _spread(state, -amount.minor, sum(_without(state.contests, dispute).values()))
 
 
 # --- commands on one wallet ---
@@ -285,16 +257,28 @@ def _moved(
     )
     assert available >= 0, f"overdrawn: {new}"
     assert owed >= 0, f"repaid more than was owed: {new}"
-    assert new.contested >= 0, f"held less than the holds: {new}"
-    assert not (available and owed), f"owes while it holds: {new}"
+    assert 0 <= new.contested <= new.wanted, f"the holds and the disputes do not add up: {new}"
+    assert not (owed and (available or new.contested)), f"owes while it holds: {new}"
+    assert not available or new.contested == new.wanted, f"kept from a dispute: {new}"
     return new
 
 
-def _freed(state: WalletState, dispute: UUID) -> int:
-    if dispute not in state.contests:
-        raise NotFound("no such contest", code="no_such_contest")
-    wanted_after = sum(_without(state.contests, dispute).values())
-    return max(0, state.contested - wanted_after)
+def _spread(state: WalletState, change: int, wanted: int) -> list[Posting]:
+    """Move what is not under a hold by `change`, and put it where rules 2 and 3 want it."""
+    free = state.available + state.contested - state.owed + change
+    contested = min(max(0, free), wanted)
+    available, owed = max(0, free) - contested, max(0, -free)
+    moves = {
+        "client:wallet": state.available - available,
+        "client:held": state.contested - contested,
+        "client:receivable": owed - state.owed,
+    }
+    assert sum(moves.values()) == -change, "what the client gets is what is given"
+    return [
+        Posting(_account(state, kind), state.currency, minor)
+        for kind, minor in moves.items()
+        if minor
+    ]
 
 
 def _held(state: WalletState, hold: UUID) -> int:

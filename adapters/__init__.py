@@ -1,0 +1,1 @@
+"""The outside as our ports see it: databases, providers, platforms, banks, and their simulators."""

@@ -1,0 +1,35 @@
+"""What the database's side refuses to do, in words an operator can act on.
+
+DatabaseUnavailable         no usable database
+├── BinariesMissing         no PostgreSQL programs on this machine
+├── DataDirectoryRefused    the data directory is held by another, or of another version
+├── ServerFailed            PostgreSQL would not start or stop; the end of its log is told
+├── ServerTooOld            the server behind the URL is older than what we run on
+└── RolesMissing            the login may not create the roles, and they do not exist
+"""
+
+from __future__ import annotations
+
+
+class DatabaseUnavailable(Exception):
+    """No usable database."""
+
+
+class BinariesMissing(DatabaseUnavailable):
+    """No PostgreSQL programs on this machine."""
+
+
+class DataDirectoryRefused(DatabaseUnavailable):
+    """The data directory is held by another process, or belongs to another version."""
+
+
+class ServerFailed(DatabaseUnavailable):
+    """PostgreSQL would not start or stop."""
+
+
+class ServerTooOld(DatabaseUnavailable):
+    """The server is older than what we run on."""
+
+
+class RolesMissing(DatabaseUnavailable):
+    """The login may not create the roles, and they do not exist."""

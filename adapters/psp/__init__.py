@@ -1,0 +1,1 @@
+"""Payment providers: one package per brand behind the ports of `payments.ports`."""

@@ -1,0 +1,1 @@
+"""Sources of rates: the ECB's reference rates, the broker's own prices, a sandbox table."""

@@ -1,0 +1,1 @@
+"""Every way in, and the only place that wires things together."""

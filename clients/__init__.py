@@ -1,0 +1,1 @@
+"""Who the clients are: registration, trading accounts, activity by reference."""

@@ -1,0 +1,1 @@
+"""Who may be paid: the KYC case and the gate it closes."""

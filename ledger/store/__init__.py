@@ -1,0 +1,1 @@
+"""The log on disk: recorder, codec, hash chain and group commit."""

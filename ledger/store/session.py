@@ -1,0 +1,179 @@
+"""The one connection that appends: lock, look, write, commit. Its state tells what became of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from uuid import UUID
+
+import psycopg
+from psycopg import sql
+
+from ledger.store.limits import (
+    CATCH_UP_MAX,
+    IDLE_IN_TRANSACTION_MS,
+    LOCK_TIMEOUT_MS,
+    STATEMENT_TIMEOUT_MS,
+)
+from ledger.store.rows import COPY_HEADER, COPY_IN, COPY_TRAILER, pack, row_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from ledger.decision import Body
+    from ledger.store.chain import Link, Row
+    from ledger.store.tables import Log
+
+LOCK: Final = "SELECT pg_advisory_xact_lock({lock})"
+SINCE: Final = "SELECT {columns} FROM {log} WHERE position >= %s ORDER BY position LIMIT %s"
+NEWEST: Final = "SELECT {columns} FROM {log} ORDER BY position DESC LIMIT 1"
+FIND_KEYS: Final = "SELECT {columns} FROM {log} WHERE request_key = ANY(%s)"
+AT: Final = "SELECT {columns} FROM {log} WHERE position = ANY(%s)"
+NOTIFY: Final = "SELECT pg_notify({channel}, %s)"
+KEEP_BODIES: Final = """
+INSERT INTO book.inbox (id, source, sealed, sha256, received_at)
+SELECT * FROM unnest(%s::uuid[], %s::text[], %s::bytea[], %s::text[], %s::timestamptz[])
+ON CONFLICT DO NOTHING
+"""
+"""The same body comes with every delivery of the same message: the first one stays."""
+KEEP_SNAPSHOT: Final = """
+INSERT INTO book.snapshot (stream, version, name, state) VALUES (%s, %s, %s, %s)
+ON CONFLICT DO NOTHING
+"""
+BY_INDEX: Final = """
+SET TimeZone = 'UTC';
+SET enable_seqscan = off;
+SET enable_hashjoin = off;
+SET enable_mergejoin = off
+"""
+"""Few rows are wanted of large tables, and statistics may be of yesterday: always by index."""
+PATIENCE: Final = sql.SQL("""
+SET idle_in_transaction_session_timeout = {idle};
+SET lock_timeout = {lock};
+SET statement_timeout = {statement}
+""").format(idle=IDLE_IN_TRANSACTION_MS, lock=LOCK_TIMEOUT_MS, statement=STATEMENT_TIMEOUT_MS)
+KEEPALIVE: Final[dict[str, Any]] = {
+    "connect_timeout": 5,
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,
+}
+"""A peer that fell silent is gone within seconds."""
+
+
+class Seen(NamedTuple):
+    """What stands in the log when the lock is ours: the rows from the known head on, and keys."""
+
+    since: list[Row]
+    keyed: list[Row]
+
+
+class Session:
+    """Every method but `roll_back` may raise `psycopg.Error`; `roll_back` tells if it lives."""
+
+    def __init__(self, dsn: str, log: Log) -> None:
+        self._dsn = dsn
+        self._connection: psycopg.Connection[Any] | None = None
+        self._lock, self._notify = log.sql(LOCK), log.sql(NOTIFY)
+        self._since, self._newest = log.sql(SINCE), log.sql(NEWEST)
+        self._find_keys, self._at = log.sql(FIND_KEYS), log.sql(AT)
+        self._copy_in = log.sql(COPY_IN)
+
+    @property
+    def connection(self) -> psycopg.Connection[Any]:
+        """The connection; opened when there is none.
+
+        Raises:
+            psycopg.OperationalError: the database cannot be reached.
+        """
+        if self._connection is None:
+            connection = psycopg.connect(self._dsn, autocommit=True, **KEEPALIVE)
+            connection.execute(BY_INDEX)
+            connection.execute(PATIENCE)
+            self._connection = connection
+        return self._connection
+
+    def roll_back(self) -> bool:
+        """Leave the transaction, if any. False: the connection is gone, and was closed."""
+        connection = self._connection
+        if connection is None:
+            return False
+        try:
+            connection.execute("ROLLBACK")
+        except psycopg.Error:
+            self.close()
+            return False
+        return True
+
+    def newest(self) -> Row | None:
+        """Return the newest row of the log."""
+        with self.connection.cursor(binary=True) as cursor:
+            fields = cursor.execute(self._newest).fetchone()
+        return None if fields is None else row_of(fields)
+
+    def begin(self, head: Link, keys: Sequence[bytes]) -> Seen:
+        """Take the lock, then look: the rows from our head on, and the known keys.
+
+        Each statement after the lock sees everything that was committed before the lock was ours.
+        """
+        connection = self.connection
+        since, keyed = connection.cursor(binary=True), connection.cursor(binary=True)
+        with connection.pipeline():
+            connection.execute("BEGIN")
+            connection.execute(self._lock)
+            since.execute(self._since, (max(head.position, 1), CATCH_UP_MAX + 2))
+            if keys:
+                keyed.execute(self._find_keys, ([UUID(bytes=key) for key in keys],))
+        return Seen(
+            [row_of(fields) for fields in since],
+            [row_of(fields) for fields in keyed] if keys else [],
+        )
+
+    def rows_at(self, positions: Sequence[int]) -> list[Row]:
+        """Return the rows at these positions, in any order."""
+        with self.connection.cursor(binary=True) as cursor:
+            cursor.execute(self._at, (list(positions),))
+            return [row_of(fields) for fields in cursor]
+
+    def stands(self, row: Row) -> bool:
+        """Tell whether this very row is in the log. Waits for whoever is still committing it."""
+        connection = self.connection
+        connection.execute("BEGIN")
+        connection.execute(self._lock)
+        found = self.rows_at([row.position])
+        connection.execute("ROLLBACK")
+        return bool(found) and found[0].digest == row.digest
+
+    def copy_in(self, chunks: Iterator[list[Row]]) -> None:
+        """Write rows as they come. The server works on one chunk while the next is decided."""
+        first = next(chunks, None)
+        if first is None:
+            return
+        with self.connection.cursor() as cursor, cursor.copy(self._copy_in) as copy:
+            copy.write(COPY_HEADER + pack(first))
+            for rows in chunks:
+                copy.write(pack(rows))
+            copy.write(COPY_TRAILER)
+
+    def commit(self, position: int, bodies: Sequence[Body]) -> None:
+        """Keep the bodies, tell the followers, commit."""
+        connection = self.connection
+        with connection.pipeline():
+            if bodies:
+                fields = [(b.id, b.source, b.sealed, b.sha256, b.received_at) for b in bodies]
+                connection.execute(
+                    KEEP_BODIES, [list(column) for column in zip(*fields, strict=True)]
+                )
+            connection.execute(self._notify, (str(position),))
+            done = connection.execute("COMMIT", prepare=False)
+        assert done.statusmessage == "COMMIT", done.statusmessage
+
+    def keep_snapshot(self, stream: UUID, version: int, name: str, state: bytes) -> None:
+        """Keep a folded state."""
+        self.connection.execute(KEEP_SNAPSHOT, (stream, version, name, state))
+
+    def close(self) -> None:
+        """Close the connection. The next use opens another."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()

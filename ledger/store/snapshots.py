@@ -1,0 +1,48 @@
+"""Folded states of long streams, so that a load reads a tail and not a life.
+
+A snapshot's name holds the kind and a digest of the state's form: a state of another form is not
+found, and the stream is folded from its beginning.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from ledger.store.limits import SNAPSHOT_EVERY
+from ledger.store.states import Known
+
+if TYPE_CHECKING:
+    from ledger.decision import Kind
+
+_ENCODER = msgspec.json.Encoder()
+
+
+@lru_cache(maxsize=1024)
+def _shape(form: type[msgspec.Struct]) -> str:
+    shape = msgspec.json.encode(msgspec.json.schema(form), order="sorted")
+    return hashlib.sha256(shape).hexdigest()[:12]
+
+
+def snapshot_name(kind: Kind[Any]) -> str:
+    """Return the name under which snapshots of this kind and form are kept."""
+    form: type[msgspec.Struct] = type(kind.blank)
+    return f"{kind.name}/{_shape(form)}"
+
+
+def encode_state(known: Known) -> bytes:
+    """Write a state as it will stand in the snapshot."""
+    return _ENCODER.encode(known.state)
+
+
+def decode_state(kind: Kind[Any], version: int, state: bytes) -> Known:
+    """Read a state back."""
+    return Known(kind, version, msgspec.json.decode(state, type=type(kind.blank)))
+
+
+def is_due(before: int, after: int) -> bool:
+    """Tell whether a stream that grew from one version to another deserves a snapshot."""
+    return after // SNAPSHOT_EVERY > before // SNAPSHOT_EVERY

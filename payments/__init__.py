@@ -1,0 +1,1 @@
+"""Payments: deposits, withdrawals, payouts, disputes and conversions, decided as facts."""

@@ -1,0 +1,134 @@
+"""Taking a deposit back from the client: refunds that we did not start, and lost disputes.
+
+What the client was credited for a part of a deposit is computed from the total clawed back so
+far, so any order of partial claw-backs takes the same in all, to the minor unit.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ledger.chart import Account, client_account, house_account
+from ledger.facts import ContestCharged, EntryPosted, WalletCredited, WalletDebited
+from ledger.journal import Posting
+from ledger.money import Money, Rounding, share
+from ledger.wallet import (
+    WalletState,
+    charge_legs,
+    claim_legs,
+    credit_legs,
+    open_wallet,
+    record,
+)
+from payments import bookings
+from payments.deposit import DepositState, DepositStatus, deposit_stream, require_deposit
+from payments.facts import DepositChargedBack
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from uuid import UUID
+
+    from ledger.decision import Decision
+    from ledger.ids import DepositId
+
+
+def can_claw_back(state: DepositState) -> bool:
+    """Whether the deposit's money is in the books, so that it can be taken back."""
+    return state.status in {DepositStatus.CONFIRMED, DepositStatus.SUSPENDED}
+
+
+def credited_for(state: DepositState, clawed: int) -> tuple[Money, Money]:
+    """What the client got for this much of the deposit, and the markup earned on it.
+
+    Args:
+        clawed: minor units of the deposit's currency, counted from the first that went back;
+            what went back before a conversion was never credited.
+    """
+    if state.conversion is None:
+        return Money(clawed, state.amount.currency), Money.zero(state.amount.currency)
+    c = state.conversion
+    part = max(0, clawed - (state.amount.minor - c.sold.minor))
+    at_source = share(c.at_source, part, c.sold.minor, Rounding.HALF_EVEN)
+    credited = share(c.bought, part, c.sold.minor, Rounding.HALF_EVEN)
+    return credited, at_source - credited
+
+
+def disputed_share(state: DepositState, disputed: Money) -> Money:
+    """What to hold of the client's for a disputed amount: pro rata, or all where unclear."""
+    left = state.amount.minor - state.clawed_total
+    same = disputed.currency == state.amount.currency
+    minor = min(disputed.minor, left) if same else left
+    if state.conversion is None:
+        return Money(minor, state.amount.currency)
+    sold = state.conversion.sold.minor
+    return share(state.conversion.bought, min(minor, sold), sold, Rounding.HALF_EVEN)
+
+
+def claw_back(
+    decision: Decision,
+    deposit: DepositId,
+    *,
+    cause: UUID,
+    total: int,
+    counter: Account,
+    taken: Money,
+    dispute: UUID | None,
+    at: datetime,
+) -> None:
+    """Make what is clawed back for one cause add up to `total`, and book the difference.
+
+    Args:
+        cause: the dispute, or the deposit itself for its refunds.
+        total: minor units of the deposit's currency that this cause takes in all.
+        counter: where the provider's side waits.
+        taken: what the provider took since the last time, in its currency; negative: gave back.
+        dispute: the dispute whose contested money goes first.
+    """
+    state = require_deposit(decision, deposit)
+    before = state.clawed_total
+    room = state.amount.minor - (before - state.clawed.get(cause, 0))
+    total = min(total, room)
+    after = before - state.clawed.get(cause, 0) + total
+    if after == before and taken.is_zero:
+        return
+    stream = deposit_stream(deposit)
+    decision.record(
+        stream,
+        DepositChargedBack(deposit=deposit, cause=cause, total=Money(total, state.amount.currency)),
+        at=at,
+    )
+    if not state.is_credited:
+        kind = "unconverted" if state.status is DepositStatus.CONFIRMED else "suspense"
+        waiting = client_account(state.entity, f"client:{kind}", state.client)
+        client_side = [Posting(waiting, state.amount.currency, after - before)]
+        moved = bookings.clawed_back(
+            state.entity, client_side, [], counter, taken, "taken back before it was credited"
+        )
+        decision.record(stream, EntryPosted(cause=cause, entry=moved), at=at)
+        return
+    was, was_markup = credited_for(state, before)
+    now, now_markup = credited_for(state, after)
+    credited, markup = now - was, now_markup - was_markup
+    purse = open_wallet(decision, state.entity, state.client, credited.currency)
+    income = house_account(state.entity, "income:fx-markup")
+    house = [Posting(income, markup.currency, markup.minor)]
+    legs, text = _client_side(purse, credited, dispute)
+    moved = bookings.clawed_back(state.entity, legs, house, counter, taken, text)
+    if credited.is_zero:
+        decision.record(deposit_stream(deposit), EntryPosted(cause=cause, entry=moved), at=at)
+    elif credited.minor < 0:
+        record(decision, purse, WalletCredited(cause=cause, entry=moved), at=at)
+    elif dispute is not None:
+        record(decision, purse, ContestCharged(dispute=dispute, entry=moved), at=at)
+    else:
+        record(decision, purse, WalletDebited(cause=cause, entry=moved), at=at)
+
+
+def _client_side(
+    purse: WalletState, credited: Money, dispute: UUID | None
+) -> tuple[list[Posting], str]:
+    if credited.minor < 0:
+        return credit_legs(purse, -credited), "given back to the client"
+    if dispute is not None:
+        return charge_legs(purse, dispute, credited), "dispute lost"
+    return claim_legs(purse, credited), "refunded by the provider"

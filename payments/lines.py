@@ -1,0 +1,70 @@
+"""The lines of a settlement: what the provider kept and converted, line by line, once each."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ledger.facts import EntryPosted
+from ledger.money import Money
+from payments import bookings
+from payments import deposit as deposits
+from payments import payout as payouts
+from payments.facts import LineBooked, ReviewOpened
+from payments.link import payment_link
+
+if TYPE_CHECKING:
+    from ledger.decision import Decision
+    from payments.link import LinkState, Merchant
+    from payments.notices import BalanceLine
+
+OWN_TRACK = frozenset({"payout", "dispute", "dispute_reversal"})
+"""Categories that are booked from their own object's notices."""
+
+
+def book_line(decision: Decision, merchant: Merchant, line: BalanceLine) -> None:
+    """Book what a line adds to its deposit, payout or refund; an unknown one is for a person."""
+    if line.category in OWN_TRACK or line.type in OWN_TRACK:
+        return
+    if line.source is None:
+        _review(decision, merchant, line)
+        return
+    link = decision.get(payment_link(merchant, line.source))
+    if link.payout is not None:
+        payouts.book_line(decision, link.payout, line)
+    elif link.deposit is not None and link.refunded is not None:
+        _book_refund(decision, merchant, link, line)
+    elif link.deposit is not None:
+        deposits.merge_settlement(decision, link.deposit, line)
+    else:
+        _review(decision, merchant, line)
+
+
+def _book_refund(
+    decision: Decision, merchant: Merchant, link: LinkState, line: BalanceLine
+) -> None:
+    """Book the provider's conversion of a refund made by hand."""
+    assert line.source is not None
+    assert link.refunded is not None
+    stream = payment_link(merchant, line.source)
+    if line.reference in link.lines:
+        return
+    decision.record(stream, LineBooked(reference=line.source, line=line.reference))
+    if line.currency == link.refunded.currency:
+        return
+    sign = 1 if line.amount > 0 else -1
+    ours = Money(sign * link.refunded.minor, link.refunded.currency)
+    moved = bookings.provider_converted(
+        merchant.entity, merchant.name, ours, Money(line.amount, line.currency)
+    )
+    assert link.deposit is not None
+    decision.record(stream, EntryPosted(cause=link.deposit, entry=moved), at=line.created_at)
+
+
+def _review(decision: Decision, merchant: Merchant, line: BalanceLine) -> None:
+    stream = payment_link(merchant, line.reference)
+    state = decision.get(stream)
+    if line.reference in state.lines:
+        return
+    decision.record(stream, LineBooked(reference=line.reference, line=line.reference))
+    reason = f"a balance line that we do not know: {line.type} {line.net} {line.currency}"
+    decision.record(stream, ReviewOpened(subject=stream.id, reason=reason), at=line.created_at)

@@ -1,0 +1,1 @@
+"""Conversations with the outside: on this fact, ask that port, record the answer."""

@@ -1,0 +1,183 @@
+"""A kept message is read, completed from the provider where it only mentions, and merged."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from ledger.decision import Body, Command
+from ledger.ids import DepositId, request_key, sha256_hex
+from payments import inbox, lines
+from payments.deposit import deposit_stream, quote_needed
+from payments.facts import EventsRead, NoticeReceived
+from payments.link import payment_link
+from payments.ports import (
+    Accepted,
+    Delivery,
+    Mention,
+    ObjectKind,
+    PaymentNotice,
+    SettlementNotice,
+    SettlementStatus,
+    Unrecognised,
+)
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from ledger.decision import Decision, Receipt
+    from ledger.fx import Quote
+    from payments.link import Merchant
+    from payments.notices import BalanceLine, Notice
+    from payments.ports import Answer
+    from payments.reactors.desk import Desk, FullProvider
+
+NOT_FOUND = "not_found"
+LINES_MAX = 50
+"""Balance lines booked in one append."""
+
+
+class NotYet(Exception):
+    """The provider did not answer with certainty: the same work is tried again later."""
+
+
+def keep(desk: Desk, provider: FullProvider, delivery: Delivery) -> Receipt:
+    """Keep a message, encrypted and with its digest in the log, before anything is done."""
+    return desk.book.submit(keeping(desk, provider, delivery))
+
+
+def keeping(desk: Desk, provider: FullProvider, delivery: Delivery) -> Command:
+    """The command that keeps a message; the same message gives the same command."""
+    merchant = desk.merchant(provider)
+    notice = inbox.notice_id(merchant, delivery.created_at, delivery.event)
+    source = f"{merchant.provider}/{merchant.name}"
+    digest = sha256_hex(delivery.raw)
+    received = NoticeReceived(
+        notice=notice,
+        provider=merchant.provider,
+        merchant_account=merchant.name,
+        event=delivery.event,
+        event_type=delivery.type,
+        created_at=delivery.created_at,
+        sha256=digest,
+    )
+    body = Body(
+        notice, source, desk.sealer.seal(notice, source, delivery.raw), digest, desk.clock()
+    )
+    return Command(
+        decide=lambda decision: inbox.receive(decision, received),
+        by=f"psp:{source}",
+        at=desk.clock(),
+        key=request_key(str(notice)),
+        names=(inbox.notice_stream(notice),),
+        bodies=(body,),
+    )
+
+
+def merge(desk: Desk, received: NoticeReceived, position: int) -> None:
+    """Merge one kept message into what is known.
+
+    Raises:
+        NotYet: the provider has to be asked, and did not answer.
+    """
+    provider = desk.providers[received.provider, received.merchant_account]
+    report = provider.read(_opened(desk, received)).report
+    if isinstance(report, Mention):
+        report = _retrieved(provider, report)
+    if isinstance(report, Unrecognised):
+        reason = f"cannot read {report.type}: {report.detail}" if report.detail else None
+        desk.act(lambda decision: inbox.set_aside(decision, received.notice, reason), why=position)
+        return
+    if isinstance(report, SettlementNotice) and report.status is SettlementStatus.PAID:
+        _book_lines(desk, provider, report, position)
+    apply(desk, provider, report, received.notice, position)
+
+
+def apply(
+    desk: Desk, provider: FullProvider, notice: Notice, notice_id: UUID | None, why: int | None
+) -> None:
+    """Merge a notice, with the rate of the provider's time where one is needed."""
+    merchant = desk.merchant(provider)
+    bank = desk.banks[merchant.name]
+    rate = _rate(desk, provider, notice)
+
+    def decide(decision: Decision) -> None:
+        inbox.apply(decision, merchant, notice, notice_id, rate=rate, bank=bank)
+
+    desk.act(decide, why=why)
+
+
+def read_events(desk: Desk, provider: FullProvider, cursor: str | None) -> bool:
+    """Read one page of the provider's list through the same door. True when there is more."""
+    answer = provider.events_after(cursor)
+    if not isinstance(answer, Accepted):
+        return False
+    page = answer.notice
+    for delivery in page.deliveries:
+        keep(desk, provider, delivery)
+    if page.cursor != cursor:
+        merchant = desk.merchant(provider)
+        fact = EventsRead(
+            provider=merchant.provider, merchant_account=merchant.name, cursor=page.cursor
+        )
+        stream = payment_link(merchant, "events")
+        desk.act(lambda decision: decision.record(stream, fact), "events", page.cursor)
+    return page.more
+
+
+def _book_lines(desk: Desk, provider: FullProvider, settlement: SettlementNotice, why: int) -> None:
+    """Book the lines of a settlement, a bounded number in each append."""
+    answer = provider.balance_lines(settlement=settlement.reference)
+    if not isinstance(answer, Accepted):
+        raise NotYet(f"the lines of {settlement.reference}: {answer.detail}")
+    merchant = desk.merchant(provider)
+    for start in range(0, len(answer.notice), LINES_MAX):
+        part = answer.notice[start : start + LINES_MAX]
+        desk.act(partial(_book_part, merchant, part), why=why)
+
+
+def _book_part(merchant: Merchant, part: tuple[BalanceLine, ...], decision: Decision) -> None:
+    for line in part:
+        lines.book_line(decision, merchant, line)
+
+
+def _opened(desk: Desk, received: NoticeReceived) -> bytes:
+    body: Body | None = desk.book.body(received.notice)
+    assert body is not None, f"the message of notice {received.notice} is gone"
+    raw = desk.sealer.open(body.id, body.source, body.sealed)
+    assert sha256_hex(raw) == received.sha256, "the message is not the one in the log"
+    return raw
+
+
+def _retrieved(provider: FullProvider, mention: Mention) -> Notice | Unrecognised:
+    answer: Answer[Notice]
+    match mention.kind:
+        case ObjectKind.PAYMENT:
+            answer = provider.retrieve_payment(mention.reference)
+        case ObjectKind.REFUND:
+            answer = provider.retrieve_refund(mention.reference)
+        case ObjectKind.PAYOUT:
+            answer = provider.retrieve_payout(mention.reference)
+        case ObjectKind.DISPUTE:
+            answer = provider.retrieve_dispute(mention.reference)
+        case ObjectKind.SETTLEMENT:
+            answer = provider.retrieve_settlement(mention.reference)
+    if isinstance(answer, Accepted):
+        return answer.notice
+    if getattr(answer, "code", None) == NOT_FOUND:
+        return Unrecognised(type=mention.kind, detail=f"{mention.reference} does not exist")
+    raise NotYet(f"{mention.kind} {mention.reference}: {answer.detail}")
+
+
+def _rate(desk: Desk, provider: FullProvider, notice: Notice) -> Quote | None:
+    if not isinstance(notice, PaymentNotice):
+        return None
+    deposit = notice.deposit
+    if deposit is None:
+        deposit = desk.book.state(payment_link(desk.merchant(provider), notice.reference)).deposit
+    if deposit is None:
+        return None
+    state = desk.book.state(deposit_stream(DepositId(deposit)))
+    if not state.into or not quote_needed(state, notice):
+        return None
+    return desk.rate(state.amount, state.into, notice.happened_at)

@@ -1,0 +1,1 @@
+"""Read models: tables folded from the log, which can be thrown away and folded again."""
