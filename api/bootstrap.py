@@ -127,10 +127,13 @@ def _wired(
         open_.callback(book.close)
         access = Book.open(writer, entity, vocabulary.ACCESS, clock=clock, log="access")
         open_.callback(access.close)
+        providers = _providers(settings, environ)
+        for provider in providers.values():
+            open_.callback(provider.api.close)
         broker, rates = rate_source(settings, book)
         desk = Desk(
             book=book,
-            providers=_providers(settings, environ),
+            providers=providers,
             banks={m.name: m.bank for m in settings.merchants},
             rates=rates,
             gates=withdrawal_gates(settings),
@@ -148,7 +151,7 @@ def _wired(
             access_log=AccessLog(access),
             desk=desk,
             broker=broker,
-            runner=Runner(database.dsn("projector"), book, vocabulary.BOOK),
+            runner=Runner(database.dsn("projector"), vocabulary.BOOK),
             worker=Worker(desk, book),
             cursors=Cursors(_derived(settings, environ, "cursors")),
             clock=clock,

@@ -90,6 +90,7 @@ DOOR: Final[Mapping[str, Shut]] = {
     "json_too_deep": Shut(400, "the body nests too deep"),
     "malformed_json": Shut(400, "the body is not JSON in UTF-8"),
     "number_out_of_range": Shut(400, "a number in the body is out of range"),
+    "webhook_refused": Shut(400, "the message does not verify"),
     "token_missing": Shut(401, "a bearer token is needed"),
     "token_expired": Shut(401, "the token has expired"),
     "token_invalid": Shut(401, "the token is not believed"),
@@ -107,6 +108,8 @@ DOOR: Final[Mapping[str, Shut]] = {
     "access_log_unavailable": Shut(503, _LATER, retry=True),
     "keys_unavailable": Shut(503, "tokens cannot be checked now", retry=True),
     "log_unreadable": Shut(503, "the book takes no writes now"),
+    "not_ready": Shut(503, "not ready to serve", retry=True),
+    "not_yet": Shut(503, "what `after` names cannot be read yet; ask again", retry=True),
     "outcome_unknown": Shut(
         503,
         "whether it was done is not known yet; ask again with the same Idempotency-Key",

@@ -72,6 +72,7 @@ MATRIX: Final[tuple[Row, ...]] = (
     Row("GET", "/v1/clients/{client}/wallets", "balances:read"),
     Row("POST", "/v1/clients/{client}/activity", "clients:activity"),
     Row("POST", "/v1/clients/{client}/freeze", "clients:freeze", person=True),
+    Row("POST", "/v1/clients/{client}/trading-accounts", "clients:trading-accounts"),
     Row("POST", "/v1/kyc/{client}", "kyc:decide"),
     Row("POST", "/v1/deposits", "deposits:create"),
     Row("GET", "/v1/deposits", "deposits:read"),
@@ -110,7 +111,8 @@ ROLES: Final[Mapping[Role, frozenset[str]]] = {
         # A webhook carries no token: its signature is the credential.
         Role.PSP_INGRESS: (),
         Role.OPERATIONS: (
-            *(*_LOOK, *_BOOKS, "clients:create", "clients:freeze", "deposits:create"),
+            *(*_LOOK, *_BOOKS, "clients:create", "clients:freeze", "clients:trading-accounts"),
+            "deposits:create",
             *("withdrawals:create", "withdrawals:cancel", "withdrawals:approve"),
             *("conversions:quote", "conversions:create"),
         ),
@@ -122,7 +124,10 @@ ROLES: Final[Mapping[Role, frozenset[str]]] = {
         Role.FINANCE: (*_LOOK, *_BOOKS, "trial-balance:read", "events:read", "rates:set"),
         Role.AUDIT: (*_LOOK, *_BOOKS, "trial-balance:read", "events:read"),
         # No withdrawals: a held one must not reach whoever talks to the client.
-        Role.CRM: ("clients:create", "clients:read", "clients:activity"),
+        Role.CRM: (
+            *("clients:create", "clients:read", "clients:activity", "clients:trading-accounts"),
+            "disputes:read",
+        ),
         Role.OPERATOR: ("metrics:read",),
     }.items()
 }

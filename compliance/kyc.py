@@ -112,6 +112,7 @@ def expire(decision: Decision, client: ClientId) -> None:
 
 def kyc_gate(level_needed: int) -> Callable[[Decision, ClientId], Finding]:
     """Build the gate that asks for a currently valid level."""
+    assert 1 <= level_needed <= LEVEL_MAX, f"level {level_needed} asks for nothing"
 
     def gate(decision: Decision, client: ClientId) -> Finding:
         state = decision.get(kyc(client))

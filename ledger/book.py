@@ -26,18 +26,18 @@ from ledger.store.reader import Reader
 from ledger.store.session import Session
 from ledger.store.states import States
 from ledger.store.tables import LOGS
-from ledger.store.verify import verify
+from ledger.store.verify import verify, wrong_snapshots
 from ledger.store.watch import Head, Watch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from datetime import datetime
 
     import msgspec
     from eventsourcing.persistence import InfrastructureFactory
     from eventsourcing.utils import EnvType
 
-    from ledger.decision import Body, Command, Event, Receipt, Stream
+    from ledger.decision import Body, Command, Event, Kind, Receipt, Stream
     from ledger.ids import EntityId
     from ledger.store.verify import Report
 
@@ -247,6 +247,10 @@ class Book(Application[UUID]):
         """Verify the log from its beginning; `tell` hears every position that holds."""
         rows = self._reader.rows()
         return verify(rows, self._beginning, self.entity, self._vocabulary, tell)
+
+    def wrong_snapshots(self, kinds: Iterable[Kind[Any]]) -> list[tuple[UUID, int]]:
+        """Fold long streams again; name the snapshots (stream, version) that differ."""
+        return wrong_snapshots(kinds, self._reader.snapshots(), self._reader.history)
 
     def close(self) -> None:
         """Serve who waits, then stop."""

@@ -101,6 +101,7 @@ _ENTITY = re.compile(r"[a-z][a-z0-9-]{1,31}")
 _OWNER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
+@lru_cache(maxsize=65_536)
 def client_account(entity: EntityId, kind: str, client: ClientId) -> Account:
     """Name an account of a client, e.g. `client_account(entity, "client:wallet", client)`."""
     assert KINDS[kind].owner is Owner.CLIENT, kind

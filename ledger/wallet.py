@@ -8,12 +8,12 @@ Three rules hold after every fact:
 3. contested money (disputes) is one pool, full as far as there is money: nothing is available
    while a dispute wants more than the pool has.
 
-So what is not under a hold alone says what is contested, available and owed, and the end state is
-the same for any order of credits, disputes, losses and claims.
+So the end state is the same for any order of credits, disputes, losses and claims.
 """
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -97,6 +97,7 @@ def evolve(state: WalletState, fact: Fact) -> WalletState:
 WALLET: Kind[WalletState] = Kind("wallet", WalletState(), evolve)
 
 
+@lru_cache(maxsize=65_536)
 def wallet_id(entity: EntityId, client: ClientId, currency: str) -> WalletId:
     """The id of a client's wallet in a currency."""
     return WalletId(child_id(client, entity, "wallet", currency))
@@ -244,16 +245,13 @@ def _moved(
         available -= moved.change(_account(state, "client:wallet"), state.currency)
         held -= moved.change(_account(state, "client:held"), state.currency)
         owed += moved.change(_account(state, "client:receivable"), state.currency)
-    new = WalletState(
-        state.entity,
-        state.client,
-        state.currency,
-        available,
-        held,
-        owed,
-        state.holds if holds is None else holds,
-        state.contests if contests is None else contests,
-        state.frozen,
+    new = msgspec.structs.replace(
+        state,
+        available=available,
+        held=held,
+        owed=owed,
+        holds=state.holds if holds is None else holds,
+        contests=state.contests if contests is None else contests,
     )
     assert available >= 0, f"overdrawn: {new}"
     assert owed >= 0, f"repaid more than was owed: {new}"
@@ -274,11 +272,7 @@ def _spread(state: WalletState, change: int, wanted: int) -> list[Posting]:
         "client:receivable": owed - state.owed,
     }
     assert sum(moves.values()) == -change, "what the client gets is what is given"
-    return [
-        Posting(_account(state, kind), state.currency, minor)
-        for kind, minor in moves.items()
-        if minor
-    ]
+    return [Posting(_account(state, kind), state.currency, m) for kind, m in moves.items() if m]
 
 
 def _held(state: WalletState, hold: UUID) -> int:

@@ -17,7 +17,7 @@ Nothing else builds entries.
 | … cancelled, expired      | client:held                       | client wallet (debt first)       |
 | payout submitted          | client:held (· fx:position)       | payout:in-transit (· fx)         |
 | payout settled            | payout:in-transit                 | psp:clearing                     |
-| payout failed             | payout:in-transit (· fx back)     | client wallet (debt first)       |
+| payout failed             | payout:in-transit                 | client:returned                  |
 | payout came back          | psp:clearing                      | client:returned                  |
 | return credited           | client:returned (· fx back)       | client wallet (debt first)       |
 | disputed funds withdrawn  | dispute:contested · dispute fee   | psp:clearing                     |
@@ -129,12 +129,12 @@ def provider_converted(entity: EntityId, merchant: str, sold: Money, bought: Mon
 
 
 def settled_to_bank(entity: EntityId, merchant: str, bank: str, amount: Money) -> Entry:
-    """The provider paid what it held to our client bank account."""
+    """The provider paid what it held to our bank. Negative: it took what we owed it."""
     return entry(
         "settled to our bank",
         [
-            debit(bank_account(entity, "bank:client", bank), amount),
-            credit(clearing(entity, merchant), amount),
+            Posting(bank_account(entity, "bank:client", bank), amount.currency, amount.minor),
+            Posting(clearing(entity, merchant), amount.currency, -amount.minor),
         ],
     )
 
@@ -207,6 +207,17 @@ def payout_settled(entity: EntityId, client: ClientId, merchant: str, amount: Mo
         [
             debit(client_account(entity, "payout:in-transit", client), amount),
             credit(clearing(entity, merchant), amount),
+        ],
+    )
+
+
+def payout_failed(entity: EntityId, client: ClientId, amount: Money) -> Entry:
+    """It was never paid; it is the client's, not yet in the wallet."""
+    return entry(
+        "payout failed",
+        [
+            debit(client_account(entity, "payout:in-transit", client), amount),
+            credit(client_account(entity, "client:returned", client), amount),
         ],
     )
 

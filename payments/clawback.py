@@ -6,12 +6,13 @@ far, so any order of partial claw-backs takes the same in all, to the minor unit
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from ledger.chart import Account, client_account, house_account
 from ledger.facts import ContestCharged, EntryPosted, WalletCredited, WalletDebited
 from ledger.journal import Posting
-from ledger.money import Money, Rounding, share
+from ledger.money import Money, Rounding, share, to_minor
 from ledger.wallet import (
     WalletState,
     charge_legs,
@@ -40,16 +41,18 @@ def can_claw_back(state: DepositState) -> bool:
 def credited_for(state: DepositState, clawed: int) -> tuple[Money, Money]:
     """What the client got for this much of the deposit, and the markup earned on it.
 
+    Negative where money that went back before the conversion is here again: it was never
+    credited, and is now, at the deposit's own conversion.
+
     Args:
-        clawed: minor units of the deposit's currency, counted from the first that went back;
-            what went back before a conversion was never credited.
+        clawed: minor units of the deposit's currency, counted from the first that went back.
     """
     if state.conversion is None:
         return Money(clawed, state.amount.currency), Money.zero(state.amount.currency)
     c = state.conversion
-    part = max(0, clawed - (state.amount.minor - c.sold.minor))
-    at_source = share(c.at_source, part, c.sold.minor, Rounding.HALF_EVEN)
-    credited = share(c.bought, part, c.sold.minor, Rounding.HALF_EVEN)
+    part = Fraction(clawed - (state.amount.minor - c.sold.minor), c.sold.minor)
+    at_source, _ = to_minor(c.at_source.exact() * part, c.at_source.currency, Rounding.HALF_EVEN)
+    credited, _ = to_minor(c.bought.exact() * part, c.bought.currency, Rounding.HALF_EVEN)
     return credited, at_source - credited
 
 
@@ -75,7 +78,10 @@ def claw_back(
     dispute: UUID | None,
     at: datetime,
 ) -> None:
-    """Make what is clawed back for one cause add up to `total`, and book the difference.
+    """Make what one cause takes back add up to `total`, and book the difference.
+
+    The causes together never take more of the client than the deposit; what the provider takes
+    beyond that stays with the house.
 
     Args:
         cause: the dispute, or the deposit itself for its refunds.
@@ -85,18 +91,15 @@ def claw_back(
         dispute: the dispute whose contested money goes first.
     """
     state = require_deposit(decision, deposit)
-    before = state.clawed_total
-    room = state.amount.minor - (before - state.clawed.get(cause, 0))
-    total = min(total, room)
-    after = before - state.clawed.get(cause, 0) + total
-    if after == before and taken.is_zero:
+    before, stream = state.clawed_total, deposit_stream(deposit)
+    if total == state.clawed.get(cause, 0) and taken.is_zero:
         return
-    stream = deposit_stream(deposit)
     decision.record(
         stream,
         DepositChargedBack(deposit=deposit, cause=cause, total=Money(total, state.amount.currency)),
         at=at,
     )
+    after = require_deposit(decision, deposit).clawed_total
     if not state.is_credited:
         kind = "unconverted" if state.status is DepositStatus.CONFIRMED else "suspense"
         waiting = client_account(state.entity, f"client:{kind}", state.client)

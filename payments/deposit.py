@@ -15,7 +15,7 @@ import msgspec
 
 from ledger.chart import client_account
 from ledger.decision import Decision, Fact, Kind, Stream
-from ledger.errors import Conflict, InvalidInput, NotFound
+from ledger.errors import Conflict, InvalidInput, NotFound, Refusal
 from ledger.facts import EntryPosted, WalletCredited
 from ledger.fx import Conversion, Quote, convert
 from ledger.ids import ClientId, DepositId, DisputeId, EntityId, PayoutId
@@ -77,11 +77,17 @@ class DepositState(msgspec.Struct, frozen=True):
     reference: str | None = None
     charge: str | None = None
     conversion: Conversion | None = None
-    settled_by: str | None = None
+    settlement: facts.DepositSettled | None = None
     refunds: dict[str, int] = {}
     reserved: dict[PayoutId, int] = {}
+    is_warned: bool = False
     disputes: tuple[DisputeId, ...] = ()
     clawed: dict[UUID, int] = {}
+
+    @property
+    def is_received(self) -> bool:
+        """Whether the provider has collected the money for us."""
+        return self.status in {DepositStatus.CONFIRMED, DepositStatus.SUSPENDED}
 
     @property
     def is_credited(self) -> bool:
@@ -97,13 +103,13 @@ class DepositState(msgspec.Struct, frozen=True):
 
     @property
     def clawed_total(self) -> int:
-        """How much of it has been taken back from the client."""
-        return sum(self.clawed.values())
+        """How much of it has been taken back from the client: never more than there was."""
+        return min(self.amount.minor, sum(self.clawed.values()))
 
     @property
     def refundable(self) -> int:
-        """What may still be refunded to the charge: captured − refunds − disputed charges."""
-        if self.status is not DepositStatus.CONFIRMED or self.disputes:
+        """Captured − refunds; nothing of a charge that is disputed or warned of fraud."""
+        if self.status is not DepositStatus.CONFIRMED or self.disputes or self.is_warned:
             return 0
         return self.amount.minor - sum(self.refunds.values()) - sum(self.reserved.values())
 
@@ -144,7 +150,7 @@ def evolve(state: DepositState, fact: Fact) -> DepositState:
         case facts.DepositConverted():
             return replace(state, conversion=fact.conversion)
         case facts.DepositSettled():
-            return replace(state, settled_by=fact.line)
+            return replace(state, settlement=fact)
         case _:
             return _evolve_returns(state, fact)
 
@@ -160,6 +166,8 @@ def _evolve_returns(state: DepositState, fact: Fact) -> DepositState:
             return replace(state, reserved=state.reserved | {fact.payout: fact.amount.minor})
         case facts.RefundRestored():
             return replace(state, reserved=state.reserved | {fact.payout: 0})
+        case facts.ChargeWarned():
+            return replace(state, is_warned=True)
         case facts.DisputeAttached():
             return replace(state, disputes=(*state.disputes, fact.dispute))
         case facts.DepositChargedBack():
@@ -192,12 +200,15 @@ def initiate(decision: Decision, announced: facts.DepositInitiated) -> None:
 
     Raises:
         InvalidInput: the amount is not positive, or a currency takes no new amounts.
+        QuoteRefused: the accepted quote is of another pair (`quote_pair`).
     """
     if not announced.amount.is_positive:
         raise InvalidInput("a deposit is more than zero", code="amount_not_positive")
     today = decision.at.date()
     usable_asset(announced.amount.currency, today)
     usable_asset(announced.into, today)
+    if announced.quote is not None:
+        convert(announced.amount, announced.into, announced.quote, announced.markup_bps)
     stream = deposit_stream(announced.deposit)
     if decision.get(stream).status is not DepositStatus.NONE:
         raise Conflict("the deposit exists already", code="deposit_exists")
@@ -252,11 +263,7 @@ def merge_payment(
         rate: a quote that passes policy at the provider's time, where the accepted one does not.
     """
     state = require_deposit(decision, deposit)
-    link_payment(decision, merchant, notice.reference, deposit)
-    if notice.charge is not None:
-        link_payment(decision, merchant, notice.charge, deposit)
-    if state.reference is None:
-        decision.record(deposit_stream(deposit), facts.PaymentSubmitted(reference=notice.reference))
+    _link(decision, deposit, merchant, notice)
     match notice.status:
         case PaymentStatus.SUCCEEDED:
             _merge_success(decision, deposit, notice, rate)
@@ -286,6 +293,28 @@ def merge_payment(
         merge_settlement(decision, deposit, notice.settlement)
 
 
+def _link(
+    decision: Decision, deposit: DepositId, merchant: Merchant, notice: PaymentNotice
+) -> None:
+    known, stream = require_deposit(decision, deposit).reference, deposit_stream(deposit)
+    is_news = link_payment(decision, merchant, notice.reference, deposit)
+    if notice.charge is not None:
+        link_payment(decision, merchant, notice.charge, deposit)
+    if known is None:
+        decision.record(stream, facts.PaymentSubmitted(reference=notice.reference))
+    elif is_news and notice.reference != known:
+        reason = f"a second payment of one deposit: {notice.reference}"
+        decision.record(stream, facts.ReviewOpened(subject=deposit, reason=reason))
+
+
+def merge_warning(decision: Decision, deposit: DepositId, warning: str) -> None:
+    """Record that the issuer suspects fraud: no plan refunds the charge any more."""
+    if not require_deposit(decision, deposit).is_warned:
+        decision.record(
+            deposit_stream(deposit), facts.ChargeWarned(deposit=deposit, warning=warning)
+        )
+
+
 def convert_waiting(
     decision: Decision, deposit: DepositId, rate: Quote, *, at: datetime | None = None
 ) -> None:
@@ -306,55 +335,84 @@ def convert_waiting(
 
 
 def merge_settlement(decision: Decision, deposit: DepositId, line: BalanceLine) -> None:
-    """Book the provider's fee and its own conversion, once, from its balance line."""
-    state = require_deposit(decision, deposit)
-    received = state.status in {DepositStatus.CONFIRMED, DepositStatus.SUSPENDED}
-    if state.settled_by is not None or not received:
+    """Keep the settlement line of a deposit, once, and book what it says.
+
+    A line may be seen before the payment is: it is booked when the money is.
+    """
+    if require_deposit(decision, deposit).settlement is not None:
         return
-    stream, entity, merchant = deposit_stream(deposit), state.entity, state.merchant_account
-    gross, fee = Money(line.amount, line.currency), Money(line.fee, line.currency)
     decision.record(
-        stream,
+        deposit_stream(deposit),
         facts.DepositSettled(
             deposit=deposit,
             line=line.reference,
-            gross=gross,
-            fee=fee,
+            line_at=line.created_at,
+            gross=Money(line.amount, line.currency),
+            fee=Money(line.fee, line.currency),
             exchange_rate=line.exchange_rate,
         ),
         at=line.created_at,
     )
-    if line.currency != state.amount.currency:
-        moved = bookings.provider_converted(entity, merchant, state.amount, gross)
-        decision.record(stream, EntryPosted(cause=deposit, entry=moved), at=line.created_at)
-    if fee.is_positive:
-        moved = bookings.provider_fee(entity, merchant, fee)
-        decision.record(stream, EntryPosted(cause=deposit, entry=moved), at=line.created_at)
+    if require_deposit(decision, deposit).is_received:
+        _book_settlement(decision, deposit)
+
+
+def _book_settlement(decision: Decision, deposit: DepositId) -> None:
+    """Book the provider's own conversion and its fee."""
+    state = require_deposit(decision, deposit)
+    line, stream = state.settlement, deposit_stream(deposit)
+    if line is None:
+        return
+    entity, merchant = state.entity, state.merchant_account
+    if line.gross.currency != state.amount.currency:
+        moved = bookings.provider_converted(entity, merchant, state.amount, line.gross)
+        decision.record(stream, EntryPosted(cause=deposit, entry=moved), at=line.line_at)
+    if line.fee.is_positive:
+        moved = bookings.provider_fee(entity, merchant, line.fee)
+        decision.record(stream, EntryPosted(cause=deposit, entry=moved), at=line.line_at)
 
 
 def _merge_success(
     decision: Decision, deposit: DepositId, notice: PaymentNotice, rate: Quote | None
 ) -> None:
     state = require_deposit(decision, deposit)
-    if state.status in {DepositStatus.CONFIRMED, DepositStatus.SUSPENDED}:
+    if state.is_received:
         return
-    stream, at, entity = deposit_stream(deposit), notice.happened_at, state.entity
     if notice.received != state.amount:
-        reason = f"announced {state.amount}, received {notice.received}"
-        decision.record(
-            stream,
-            facts.DepositSuspended(
-                deposit=deposit, client=state.client, amount=notice.received, reason=reason
-            ),
-            at=at,
-        )
-        moved = bookings.deposit_suspended(
-            entity, state.client, state.merchant_account, notice.received
-        )
-        decision.record(stream, EntryPosted(cause=deposit, entry=moved), at=at)
-        decision.record(stream, facts.ReviewOpened(subject=deposit, reason=reason), at=at)
-        return
-    conversion = _conversion(state, notice, rate)
+        _suspend(decision, deposit, notice)
+    else:
+        _confirm(decision, deposit, notice, _conversion(state, notice, rate))
+    _book_settlement(decision, deposit)
+
+
+def _suspend(decision: Decision, deposit: DepositId, notice: PaymentNotice) -> None:
+    """Money came that is not what was announced: it waits for a person."""
+    state = require_deposit(decision, deposit)
+    stream, at = deposit_stream(deposit), notice.happened_at
+    reason = f"announced {state.amount}, received {notice.received}"
+    decision.record(
+        stream,
+        facts.DepositSuspended(
+            deposit=deposit, client=state.client, amount=notice.received, reason=reason
+        ),
+        at=at,
+    )
+    moved = bookings.deposit_suspended(
+        state.entity, state.client, state.merchant_account, notice.received
+    )
+    decision.record(stream, EntryPosted(cause=deposit, entry=moved), at=at)
+    decision.record(stream, facts.ReviewOpened(subject=deposit, reason=reason), at=at)
+
+
+def _confirm(
+    decision: Decision,
+    deposit: DepositId,
+    notice: PaymentNotice,
+    conversion: Conversion | None,
+) -> None:
+    """The money is ours to credit: to the wallet, or where it waits for a rate."""
+    state = require_deposit(decision, deposit)
+    stream, at, entity = deposit_stream(deposit), notice.happened_at, state.entity
     decision.record(
         stream,
         facts.DepositConfirmed(
@@ -367,17 +425,14 @@ def _merge_success(
         ),
         at=at,
     )
+    clearing = bookings.clearing(entity, state.merchant_account)
     if conversion is None and state.amount.currency != state.into:
         moved = bookings.deposit_waits(entity, state.client, state.merchant_account, state.amount)
         decision.record(stream, EntryPosted(cause=deposit, entry=moved), at=at)
         return
     purse = decision.get(wallet(entity, state.client, state.into))
     moved = bookings.deposit_credited(
-        purse,
-        bookings.clearing(entity, state.merchant_account),
-        state.amount,
-        conversion,
-        "deposit confirmed",
+        purse, clearing, state.amount, conversion, "deposit confirmed"
     )
     record(decision, purse, WalletCredited(cause=deposit, entry=moved), at=at)
 
@@ -392,8 +447,9 @@ def _conversion(
         return None
     try:
         return convert(state.amount, state.into, quote, state.markup_bps)
-    except InvalidInput:
-        # Less than one minor unit of the account currency: it waits, it is not lost.
+    except Refusal:
+        # Received money is never refused: what cannot be converted now waits (a rate of another
+        # pair, or less than one minor unit of the account currency).
         return None
 
 

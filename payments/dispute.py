@@ -2,8 +2,8 @@
 
 Case    inquiry → open → represented → won | lost | prevented, and won → open again (reopened)
 Money   withdrawn, reinstated: booked line by line, in the line's currency
-Client  what the two amount to: held while the case is open, charged when it is lost *and* the
-        money is gone, given back when it is won
+Client  what the two amount to: held while the case is open, charged when it is lost (or was
+        settled before it became a chargeback) *and* the money is gone, given back when it is won
 """
 
 from __future__ import annotations
@@ -85,6 +85,9 @@ TRANSITIONS: dict[Phase, frozenset[Phase]] = {
 
 RANK: dict[Phase, int] = {phase: rank for rank, phase in enumerate(Phase)}
 """Order within one second of the provider's clock; a later second always wins."""
+_ORDER: dict[CaseStatus, int] = {status: order for order, status in enumerate(CaseStatus)}
+_CHARGED = frozenset({Phase.LOST, Phase.PREVENTED})
+"""The cardholder has the money back: by the scheme, or by a settlement before the chargeback."""
 
 
 class DisputeState(msgspec.Struct, frozen=True):
@@ -141,6 +144,8 @@ def evolve(state: DisputeState, fact: Fact) -> DisputeState:
             return replace(state, deposit=fact.deposit)
         case facts.CaseFact():
             return replace(state, status=fact.status, seen_at=fact.seen_at, due_by=fact.due_by)
+        case facts.CaseSeen():
+            return replace(state, seen_at=fact.seen_at)
         case facts.DisputeFundsWithdrawn():
             return _moved(state, fact.line, fact.amount)
         case facts.DisputeFundsReinstated():
@@ -208,8 +213,10 @@ def rebalance(decision: Decision, dispute: DisputeId, *, at: datetime) -> None:
     deposit = decision.get(deposit_stream(state.deposit))
     if not can_claw_back(deposit):
         return
-    lost = state.phase is Phase.LOST and state.money_is_gone
-    total = min(state.amount.minor, deposit.amount.minor)
+    lost = state.phase in _CHARGED and state.money_is_gone
+    total = deposit.amount.minor
+    if state.amount.currency == deposit.amount.currency:
+        total = min(total, state.amount.minor)
     for currency, minor in sorted(state.withdrawn.items()):
         wanted = minor if lost else 0
         moved = wanted - state.taken.get(currency, 0)
@@ -262,10 +269,13 @@ def _link(
 def _move_case(decision: Decision, dispute: DisputeId, notice: DisputeNotice) -> None:
     state = decision.get(dispute_stream(dispute))
     phase, before = PHASE[notice.status], state.phase
-    if before is not None:
-        older = (notice.happened_at, RANK[phase]) < (state.seen_at, RANK[before])
-        same = notice.status is state.status and notice.due_by == state.due_by
-        if older or same:
+    if before is not None and state.status is not None:
+        said = _order(notice.status, notice.happened_at, notice.due_by)
+        if said <= _order(state.status, state.seen_at, state.due_by):
+            return
+        if notice.status is state.status and notice.due_by == state.due_by:
+            seen = facts.CaseSeen(dispute=dispute, seen_at=notice.happened_at)
+            decision.record(dispute_stream(dispute), seen, at=notice.happened_at)
             return
         if phase not in TRANSITIONS[before]:
             reason = f"dispute went from {before} to {phase}"
@@ -285,6 +295,13 @@ def _move_case(decision: Decision, dispute: DisputeId, notice: DisputeNotice) ->
         ),
         at=notice.happened_at,
     )
+
+
+def _order(
+    status: CaseStatus, seen_at: datetime, due_by: datetime | None
+) -> tuple[datetime, int, int, datetime]:
+    """What is newer: the provider's time, then a fixed order, so that delivery decides nothing."""
+    return (seen_at, RANK[PHASE[status]], _ORDER[status], due_by or seen_at)
 
 
 def _book_line(decision: Decision, dispute: DisputeId, line: BalanceLine) -> None:

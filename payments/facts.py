@@ -189,6 +189,7 @@ class DepositSettled(Fact, frozen=True):
     NAME: ClassVar[str] = "payments.deposit-settled"
     deposit: DepositId
     line: str
+    line_at: datetime
     gross: Money
     fee: Money
     exchange_rate: Decimal | None = None
@@ -230,6 +231,14 @@ class RefundRestored(Fact, frozen=True):
     amount: Money
 
 
+class ChargeWarned(Fact, frozen=True):
+    """The issuer suspects fraud on this deposit's charge: it is never refunded by a plan again."""
+
+    NAME: ClassVar[str] = "payments.charge-warned"
+    deposit: DepositId
+    warning: str
+
+
 class DisputeAttached(Fact, frozen=True):
     """A dispute names this deposit's charge: it is never refunded by a plan again."""
 
@@ -239,7 +248,7 @@ class DisputeAttached(Fact, frozen=True):
 
 
 class DepositChargedBack(Fact, frozen=True):
-    """How much of the deposit is clawed back from the client in all, refunds and losses."""
+    """How much of the deposit one cause takes back in all: its refunds, or a lost dispute."""
 
     NAME: ClassVar[str] = "payments.deposit-charged-back"
     deposit: DepositId
@@ -428,7 +437,7 @@ class PayoutSettled(Fact, frozen=True):
 
 
 class PayoutFailed(Fact, frozen=True):
-    """The payout came to nothing; the money goes back to the client."""
+    """The payout came to nothing; the money is the client's, not yet in the wallet."""
 
     NAME: ClassVar[str] = "payments.payout-failed"
     payout: PayoutId
@@ -543,6 +552,14 @@ class DisputeUnclear(CaseFact, frozen=True):
     NAME: ClassVar[str] = "payments.dispute-unclear"
 
 
+class CaseSeen(Fact, frozen=True):
+    """The case still stands as it did, at this later time: what is older changes nothing."""
+
+    NAME: ClassVar[str] = "payments.case-seen"
+    dispute: DisputeId
+    seen_at: datetime
+
+
 class DisputeCharged(Fact, frozen=True):
     """How much of the withdrawn money is charged to the client in all, in this currency."""
 
@@ -617,6 +634,7 @@ FACTS: tuple[type[Fact], ...] = (
     DepositRefundFailed,
     RefundReserved,
     RefundRestored,
+    ChargeWarned,
     DisputeAttached,
     DepositChargedBack,
     FundsConverted,
@@ -649,6 +667,7 @@ FACTS: tuple[type[Fact], ...] = (
     DisputePrevented,
     InquiryClosed,
     DisputeUnclear,
+    CaseSeen,
     DisputeCharged,
     DisputeFundsWithdrawn,
     DisputeFundsReinstated,

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 
 class NoticeState(msgspec.Struct, frozen=True):
-    """Whether the message is kept, and merged."""
+    """Whether the message is kept, and was merged at least once."""
 
     received: bool = False
     applied: bool = False
@@ -73,12 +73,14 @@ def receive(decision: Decision, notice: NoticeReceived) -> None:
 
 
 def deposit_of(decision: Decision, merchant: Merchant, notice: Notice) -> DepositId | None:
-    """Whose payment a notice speaks of: by our own id in it, else by the payment's link."""
+    """Whose payment a notice speaks of: by the payment's link, else by our own id in it."""
     match notice:
         case PaymentNotice():
-            if notice.deposit is not None:
+            # What is linked stays linked, whatever somebody writes into the metadata later.
+            linked = decision.get(payment_link(merchant, notice.reference)).deposit
+            if linked is None and notice.deposit is not None:
                 return _ours(decision, merchant, DepositId(notice.deposit))
-            return decision.get(payment_link(merchant, notice.reference)).deposit
+            return linked
         case RefundNotice() | DisputeNotice() | FraudWarningNotice():
             if notice.payment is None:
                 return None
@@ -119,7 +121,7 @@ def apply(
         case SettlementNotice():
             settlement.merge_settlement(decision, merchant, notice, bank)
         case FraudWarningNotice():
-            _review(decision, notice_id, f"early fraud warning on {notice.charge}")
+            _apply_warning(decision, merchant, deposit, notice, notice_id)
     if deposit is not None:
         rebalance(decision, deposit, at=notice.happened_at)
     _applied(decision, notice_id)
@@ -133,8 +135,9 @@ def set_aside(decision: Decision, notice_id: UUID, reason: str | None) -> None:
 
 
 def _applied(decision: Decision, notice_id: UUID | None) -> None:
-    # A parked notice is applied again when its payment is linked; it is told once.
-    if notice_id is not None and not decision.get(notice_stream(notice_id)).applied:
+    # A parked notice is applied again when what it speaks of is known, and then says so again.
+    if notice_id is not None:
+        decision.get(notice_stream(notice_id))
         decision.record(notice_stream(notice_id), NoticeApplied(notice=notice_id))
 
 
@@ -169,6 +172,22 @@ def _apply_refund(
         park(decision, merchant, notice.payment, notice_id)
     else:
         _review(decision, notice_id, f"a refund of no payment: {notice.reference}")
+
+
+def _apply_warning(
+    decision: Decision,
+    merchant: Merchant,
+    deposit: DepositId | None,
+    notice: FraudWarningNotice,
+    notice_id: UUID | None,
+) -> None:
+    assert notice_id is not None, "a warning is no answer to a call"
+    if deposit is not None:
+        deposits.merge_warning(decision, deposit, notice.reference)
+    elif notice.payment is not None:
+        park(decision, merchant, notice.payment, notice_id)
+    if not decision.get(notice_stream(notice_id)).applied:
+        _review(decision, notice_id, f"early fraud warning on {notice.charge}")
 
 
 def _unknown_payment(

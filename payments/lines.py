@@ -10,9 +10,11 @@ from payments import bookings
 from payments import deposit as deposits
 from payments import payout as payouts
 from payments.facts import LineBooked, ReviewOpened
-from payments.link import payment_link
+from payments.link import park, payment_link
 
 if TYPE_CHECKING:
+    from uuid import UUID
+
     from ledger.decision import Decision
     from payments.link import LinkState, Merchant
     from payments.notices import BalanceLine
@@ -21,8 +23,11 @@ OWN_TRACK = frozenset({"payout", "dispute", "dispute_reversal"})
 """Categories that are booked from their own object's notices."""
 
 
-def book_line(decision: Decision, merchant: Merchant, line: BalanceLine) -> None:
-    """Book what a line adds to its deposit, payout or refund; an unknown one is for a person."""
+def book_line(decision: Decision, merchant: Merchant, line: BalanceLine, notice_id: UUID) -> None:
+    """Book what a line adds to its deposit, payout or refund.
+
+    A line of something that we do not know yet waits for it; one of nothing is for a person.
+    """
     if line.category in OWN_TRACK or line.type in OWN_TRACK:
         return
     if line.source is None:
@@ -36,7 +41,7 @@ def book_line(decision: Decision, merchant: Merchant, line: BalanceLine) -> None
     elif link.deposit is not None:
         deposits.merge_settlement(decision, link.deposit, line)
     else:
-        _review(decision, merchant, line)
+        park(decision, merchant, line.source, notice_id)
 
 
 def _book_refund(

@@ -73,14 +73,15 @@ def payment_link(merchant: Merchant, reference: str) -> Stream[LinkState]:
 
 def link_payment(
     decision: Decision, merchant: Merchant, reference: str, deposit: DepositId
-) -> None:
-    """Record whose payment it is; said twice, it stands once."""
+) -> bool:
+    """Record whose payment it is; said twice, it stands once. True when it is news."""
     stream = payment_link(merchant, reference)
     known = decision.get(stream).deposit
     if known is None:
         decision.record(stream, PaymentLinked(deposit=deposit, reference=reference))
     else:
         assert known == deposit, f"payment {reference} belongs to {known}, not {deposit}"
+    return known is None
 
 
 def link_refund(

@@ -95,6 +95,11 @@ class PayoutState(msgspec.Struct, frozen=True):
     lines: frozenset[str] = frozenset()
     waits_to_credit: bool = False
 
+    @property
+    def was_declined(self) -> bool:
+        """Whether it failed without the provider ever having had it."""
+        return self.phase is PayoutPhase.FAILED and self.reference is None
+
 
 def evolve(state: PayoutState, fact: Fact) -> PayoutState:
     """Fold one fact into the payout."""
@@ -118,8 +123,7 @@ def evolve(state: PayoutState, fact: Fact) -> PayoutState:
         case facts.PayoutSettled():
             return replace(state, phase=PayoutPhase.SETTLED, reference=fact.reference)
         case facts.PayoutFailed():
-            was_paid = state.phase is PayoutPhase.SETTLED
-            return replace(state, phase=PayoutPhase.FAILED, waits_to_credit=was_paid)
+            return replace(state, phase=PayoutPhase.FAILED, waits_to_credit=True)
         case facts.PayoutReturned():
             return replace(state, phase=PayoutPhase.RETURNED, waits_to_credit=True)
         case facts.ReturnCredited():
@@ -223,9 +227,10 @@ def answer_uncertain(decision: Decision, payout: PayoutId, attempt: int, detail:
 
 
 def answer_declined(decision: Decision, payout: PayoutId, reason: str) -> None:
-    """Record that the provider refused the payout, with certainty; the money goes back."""
+    """Record that the provider refused the payout, with certainty; the money goes back at once."""
     if require_payout(decision, payout).phase is PayoutPhase.SUBMITTED:
         _fail(decision, payout, reason, at=decision.at)
+        _credit(decision, payout)
 
 
 # --- what the provider reports ---
@@ -253,8 +258,12 @@ def credit_return(decision: Decision, payout: PayoutId, gates: Sequence[Gate]) -
     state = require_payout(decision, payout)
     if not state.waits_to_credit:
         return
-    if not all(gate(decision, state.client).clear for gate in gates):
-        return
+    if gates and all(gate(decision, state.client).clear for gate in gates):
+        _credit(decision, payout)
+
+
+def _credit(decision: Decision, payout: PayoutId) -> None:
+    state = require_payout(decision, payout)
     decision.record(payout_stream(payout), facts.ReturnCredited(payout=payout))
     returned = client_account(state.entity, "client:returned", state.client)
     _give_back(decision, payout, returned, at=decision.at)
@@ -270,12 +279,15 @@ def _merge(
     at: datetime,
 ) -> None:
     state = require_payout(decision, payout)
-    if phase not in TRANSITIONS[state.phase]:
-        return
     stream = payout_stream(payout)
+    if phase not in TRANSITIONS[state.phase]:
+        _mistrust(decision, payout, phase, reference, at=at)
+        return
+    if state.reference is None:
+        decision.record(stream, facts.PayoutSent(payout=payout, reference=reference), at=at)
     match phase:
         case PayoutPhase.SENT:
-            decision.record(stream, facts.PayoutSent(payout=payout, reference=reference), at=at)
+            pass
         case PayoutPhase.SETTLED:
             _settle(decision, payout, reference, at=at)
         case PayoutPhase.FAILED if state.phase is PayoutPhase.SETTLED:
@@ -292,6 +304,17 @@ def _merge(
             raise AssertionError("the provider reports no such phase")
 
 
+def _mistrust(
+    decision: Decision, payout: PayoutId, phase: PayoutPhase, reference: str, *, at: datetime
+) -> None:
+    """Ask a person where the provider shows a payout that it declined; older news is nothing."""
+    if require_payout(decision, payout).was_declined and phase is not PayoutPhase.FAILED:
+        reason = f"the provider has a payout that it declined: {reference}"
+        decision.record(
+            payout_stream(payout), facts.ReviewOpened(subject=payout, reason=reason), at=at
+        )
+
+
 def _settle(decision: Decision, payout: PayoutId, reference: str, *, at: datetime) -> None:
     state = require_payout(decision, payout)
     stream = payout_stream(payout)
@@ -305,9 +328,9 @@ def _settle(decision: Decision, payout: PayoutId, reference: str, *, at: datetim
 def _fail(decision: Decision, payout: PayoutId, reason: str, *, at: datetime) -> None:
     state = require_payout(decision, payout)
     decision.record(payout_stream(payout), facts.PayoutFailed(payout=payout, reason=reason), at=at)
+    moved = bookings.payout_failed(state.entity, state.client, state.amount)
+    decision.record(payout_stream(payout), EntryPosted(cause=payout, entry=moved), at=at)
     _restore_cap(decision, payout, at=at)
-    transit = client_account(state.entity, "payout:in-transit", state.client)
-    _give_back(decision, payout, transit, at=at)
 
 
 def _came_back(decision: Decision, payout: PayoutId, *, at: datetime) -> None:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from ledger.finding import Gate
+    from ledger.wallet import WalletState
 
 WAITS_MAX = timedelta(days=30)
 """A withdrawal whose gates stay closed this long expires; the money is available again."""
@@ -140,6 +141,12 @@ def four_eyes(approvals: frozenset[str], amount: Money, above: Mapping[str, int]
     return Finding.held("four-eyes", f"{len(approvals)} of 2 approvals", ClientCode.UNDER_REVIEW)
 
 
+def _not_frozen(purse: WalletState) -> Finding:
+    if purse.frozen:
+        return Finding.held("frozen", "the wallet is frozen", ClientCode.UNDER_REVIEW)
+    return Finding.passed("frozen", "the wallet is not frozen")
+
+
 def request(
     decision: Decision,
     withdrawal: WithdrawalId,
@@ -161,7 +168,7 @@ def request(
     if decision.get(withdrawal_stream(withdrawal)).status is not WithdrawalStatus.NONE:
         raise Conflict("the withdrawal exists already", code="withdrawal_exists")
     purse = require_wallet(decision, entity, client, amount.currency)
-    _check_route(decision, client, route)
+    _check_route(decision, client, route, amount)
     held = bookings.withdrawal_held(purse, amount)
     decision.record(
         withdrawal_stream(withdrawal),
@@ -192,6 +199,7 @@ def judge(
         return False
     findings = (
         *(gate(decision, state.client) for gate in gates),
+        _not_frozen(require_wallet(decision, state.entity, state.client, state.amount.currency)),
         four_eyes(state.approvals, state.amount, above),
     )
     clear = bool(gates) and all(finding.clear for finding in findings)
@@ -253,8 +261,11 @@ def _end(
     record(decision, purse, kind(hold=withdrawal, entry=released))
 
 
-def _check_route(decision: Decision, client: ClientId, route: Route) -> None:
-    """Refuse a refund to somebody else's charge, or to one that may not be refunded."""
+def _check_route(decision: Decision, client: ClientId, route: Route, amount: Money) -> None:
+    """Refuse a refund to somebody else's charge, or to one that may not be refunded this much.
+
+    In another currency how much it is stands at submission; it is checked again then.
+    """
     match route.kind:
         case RouteKind.REFUND:
             if route.deposit is None:
@@ -267,8 +278,11 @@ def _check_route(decision: Decision, client: ClientId, route: Route) -> None:
                 deposit.merchant_account,
                 deposit.amount.currency,
             )
-            if not same or deposit.refundable <= 0:
+            needed = amount.minor if amount.currency == route.currency else 1
+            if not same or deposit.refundable < needed:
                 raise Conflict("the charge may not be refunded", code="charge_not_refundable")
         case RouteKind.BANK:
+            if route.deposit is not None:
+                raise InvalidInput("a payout refunds no deposit", code="route_with_deposit")
             if not route.recipient:
                 raise InvalidInput("a payout names its recipient", code="route_without_recipient")

@@ -39,6 +39,7 @@ class DepositRow(msgspec.Struct, frozen=True):
             for a person.
         refunded_minor: what went back or is on its way back, in `currency`: payouts of ours to the
             charge, and refunds that the provider made by itself.
+        warned: the issuer suspects fraud; like a disputed charge it is not refunded by a plan.
         refunds: the same by refund or payout; 0 where it came to nothing.
         reason: why it failed or is in suspense. Internal.
     """
@@ -60,6 +61,7 @@ class DepositRow(msgspec.Struct, frozen=True):
     refunded_minor: int
     refunds: dict[str, int]
     disputed: bool
+    warned: bool
     fee_minor: int | None
     fee_currency: str | None
     reference: str | None
@@ -117,6 +119,7 @@ def _initiated(fact: facts.DepositInitiated, event: Event) -> DepositRow:
         refunded_minor=0,
         refunds={},
         disputed=False,
+        warned=False,
         fee_minor=None,
         fee_currency=None,
         reference=None,
@@ -161,6 +164,8 @@ def _moved(row: DepositRow, event: Event) -> DepositRow:
             )
         case facts.DisputeAttached():
             return replace(row, disputed=True)
+        case facts.ChargeWarned():
+            return replace(row, warned=True)
         case _:
             return _moved_back(row, event)
 
@@ -224,6 +229,7 @@ DEPOSITS: Final = Folded(
             facts.RefundReserved,
             facts.RefundRestored,
             facts.DisputeAttached,
+            facts.ChargeWarned,
         ),
         stream_of,
     ),

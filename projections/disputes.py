@@ -120,6 +120,8 @@ def _moved(row: DisputeRow, event: Event) -> DisputeRow:
                 due_by=fact.due_by,
                 seen_at=fact.seen_at,
             )
+        case facts.CaseSeen(seen_at=seen_at):
+            return replace(row, seen_at=seen_at)
         case facts.DisputeFundsWithdrawn(amount=amount, fee=fee):
             return replace(row, withdrawn=_added(row.withdrawn, amount), fees=_added(row.fees, fee))
         case facts.DisputeFundsReinstated(amount=amount, fee=fee):
@@ -150,6 +152,7 @@ DISPUTES: Final = Folded(
             facts.ChargebackLost,
             facts.DisputePrevented,
             facts.DisputeUnclear,
+            facts.CaseSeen,
             facts.DisputeFundsWithdrawn,
             facts.DisputeFundsReinstated,
             facts.DisputeCharged,

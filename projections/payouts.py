@@ -15,13 +15,12 @@ from projections.rows import Folded, Table, known, stream_of
 if TYPE_CHECKING:
     from ledger.decision import Event
 
-__all__ = ["PAYOUTS", "PayoutPhase", "PayoutRow"]
-
 
 class PayoutRow(msgspec.Struct, frozen=True):
     """A payout; `minor` beside `currency` is what the receiver is paid.
 
     Attributes:
+        changed_at: when the phase last changed.
         uncertain: nobody knows yet whether the provider has it.
         credited_back: the money reached the wallet again after it had been paid.
     """
@@ -58,9 +57,10 @@ def _evolve(row: PayoutRow | None, event: Event) -> PayoutRow:
             position=event.position,
             changed=event.position,
         )
-    return msgspec.structs.replace(
-        _moved(known(row, event), event), changed_at=event.at, changed=event.position
-    )
+    before = known(row, event)
+    after = _moved(before, event)
+    changed_at = before.changed_at if before.phase is after.phase else event.at
+    return msgspec.structs.replace(after, changed_at=changed_at, changed=event.position)
 
 
 def _moved(row: PayoutRow, event: Event) -> PayoutRow:

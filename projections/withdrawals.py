@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
@@ -13,7 +14,6 @@ from payments import facts
 from payments.facts import RouteKind
 from payments.withdrawal import WithdrawalStatus
 from projections.pages import Page, listing, one
-from projections.payouts import PayoutPhase
 from projections.rows import Folded, Table, known, stream_of
 
 if TYPE_CHECKING:
@@ -23,9 +23,8 @@ if TYPE_CHECKING:
 
     from ledger.decision import Event
 
-Status = WithdrawalStatus | PayoutPhase
 
-# After submission the payout's phase is the withdrawal's status.
+# After submission the payout's phase is the withdrawal's.
 LIST: Final = """
 SELECT * FROM (
     SELECT w.*, coalesce(p.phase, w.status) AS phase,
@@ -45,12 +44,29 @@ SELECT * FROM (
 """
 
 
+class WithdrawalPhase(StrEnum):
+    """Where a withdrawal stands, its payout included: one word for people."""
+
+    HELD = "held"
+    CLEARED = "cleared"
+    SUBMITTED = "submitted"
+    SENT = "sent"
+    SETTLED = "settled"
+    FAILED = "failed"
+    RETURNED = "returned"
+    CANCELLED = "cancelled"
+    REJECTED = "rejected"
+    EXPIRED = "expired"
+
+
 class WithdrawalRow(msgspec.Struct, frozen=True):
     """What the facts of the withdrawal's own stream say.
 
     Attributes:
         hold_codes: all that the client is told, sorted, each once: not how many gates are shut.
         findings: what every gate said, with its internal reason.
+        changed_at: when that which the client sees last changed. A review of which
+            the client is not told leaves no trace in it.
     """
 
     withdrawal: UUID
@@ -80,7 +96,7 @@ class WithdrawalRow(msgspec.Struct, frozen=True):
 class Withdrawal(WithdrawalRow, frozen=True, kw_only=True):
     """A withdrawal with what became of its payout, as finance and compliance see it."""
 
-    phase: Status
+    phase: WithdrawalPhase
     paid_minor: int | None
     paid_currency: str | None
     uncertain: bool
@@ -95,7 +111,7 @@ class ClientWithdrawal(msgspec.Struct, frozen=True):
 
     withdrawal: UUID
     client: UUID
-    phase: Status
+    phase: WithdrawalPhase
     minor: int
     currency: str
     hold_codes: tuple[ClientCode, ...]
@@ -110,9 +126,11 @@ class ClientWithdrawal(msgspec.Struct, frozen=True):
 def _evolve(row: WithdrawalRow | None, event: Event) -> WithdrawalRow:
     if isinstance(event.fact, facts.WithdrawalRequested):
         return _requested(event.fact, event)
-    return msgspec.structs.replace(
-        _moved(known(row, event), event), changed_at=event.at, changed=event.position
-    )
+    before = known(row, event)
+    after = _moved(before, event)
+    same = (before.status, before.hold_codes) == (after.status, after.hold_codes)
+    changed_at = before.changed_at if same else event.at
+    return msgspec.structs.replace(after, changed_at=changed_at, changed=event.position)
 
 
 def _requested(fact: facts.WithdrawalRequested, event: Event) -> WithdrawalRow:
@@ -192,7 +210,7 @@ def withdrawals(
     connection: Connection[Any],
     *,
     client: UUID | None = None,
-    phase: Status | None = None,
+    phase: WithdrawalPhase | None = None,
     after: int = 0,
     limit: int = 100,
 ) -> Page[Withdrawal]:
@@ -211,7 +229,7 @@ def client_withdrawals(
     connection: Connection[Any],
     client: UUID,
     *,
-    phase: Status | None = None,
+    phase: WithdrawalPhase | None = None,
     after: int = 0,
     limit: int = 100,
 ) -> Page[ClientWithdrawal]:

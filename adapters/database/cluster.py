@@ -56,14 +56,26 @@ class Cluster:
         self._user = server_user()
 
     def make_folders(self) -> None:
-        """Make the folders that are missing; those that exist keep their permissions."""
+        """Make the folders that are missing; those that exist keep their permissions.
+
+        Raises:
+            DataDirectoryRefused: another user made them, and only that one can use them.
+        """
+        runner = os.geteuid() if self._user is None else self._user.uid
         self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not os.access(self.home, os.W_OK | os.X_OK):
+            raise DataDirectoryRefused(f"{self.home} is closed to user {os.geteuid()}")
         (self.home / "secrets").mkdir(mode=0o700, exist_ok=True)
         server = self.home / "server"
         if not server.exists():
             server.mkdir(mode=0o700)
             if self._user is not None:
                 os.chown(server, self._user.uid, self._user.gid)
+        if (owner := server.stat().st_uid) != runner:
+            raise DataDirectoryRefused(
+                f"{self.home} was made for a server of user {owner}, and it would now run as "
+                f"{runner}: start it as the user who made it"
+            )
 
     def password(self, user: str) -> str:
         """Give the user's password: read from the secrets, or generated and kept there."""

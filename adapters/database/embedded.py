@@ -185,14 +185,25 @@ class EmbeddedPostgres:
         while (guard_lock := _try_lock(self.home / "guard.lock")) is None:
             _pause(deadline, f"a former server in {self.home} is still being stopped")
         try:
-            found = self._living()
-            if found is not None:
-                self._server = Postmaster(found.pid, self._cluster.pgdata, None, guard_lock)
-                self._wait_ready(self._server, 0)
-            else:
+            if not self._adopt(guard_lock):
                 self._start_fresh(guard_lock)
         finally:
             os.close(guard_lock)
+
+    def _adopt(self, guard_lock: int) -> bool:
+        """Take charge of an orphan; False when there is none, or it was on its way out."""
+        found = self._living()
+        if found is None:
+            return False
+        self._server = Postmaster(found.pid, self._cluster.pgdata, None, guard_lock)
+        try:
+            self._wait_ready(self._server, 0)
+        except ServerFailed:
+            if not self._server.gone():
+                raise
+            self._server.dismiss_guard()
+            self._server = None
+        return self._server is not None
 
     def _start_fresh(self, guard_lock: int) -> None:
         """Start a server process; problems that pass by themselves are waited out."""

@@ -67,7 +67,7 @@ def digest(
 
 
 def micros(moment: datetime) -> int:
-    """Return microseconds since 1970, by integers: float seconds are wrong one time in 100."""
+    """Return microseconds since 1970. Integers only: a float of seconds is off by one at times."""
     return (moment - EPOCH) // _MICROSECOND
 
 

@@ -150,7 +150,7 @@ class Committer:
             if uncertain and isinstance(told, Receipt) and told.position >= uncertain:
                 job.outcome = OutcomeUnknown("the connection went during the commit")
             elif isinstance(error, psycopg.Error):
-                job.outcome = Busy("the database cannot be reached", retry_after_s=RETRY_AFTER_S)
+                job.outcome = Busy("the book cannot append now", retry_after_s=RETRY_AFTER_S)
             else:
                 job.outcome = error
         answer(jobs)

@@ -14,6 +14,7 @@ from ledger.store.limits import PAGE
 from ledger.store.loading import Loader
 from ledger.store.rows import event_of, row_of
 from ledger.store.session import FIND_KEYS
+from ledger.store.snapshots import Snapshot
 from ledger.store.states import Known
 from ledger.store.watch import HEAD
 
@@ -34,6 +35,10 @@ OF_STREAM: Final = "SELECT {columns} FROM {log} WHERE stream = %s AND version > 
 BODY: Final = """
 SELECT id, source, sealed, sha256, received_at FROM book.inbox
 WHERE id = %s ORDER BY received_at LIMIT 1
+"""
+SNAPSHOTS: Final = """
+SELECT stream, version, name, state FROM book.snapshot
+WHERE (stream, version) > (%s, %s) ORDER BY stream, version LIMIT %s
 """
 LAST: Final = 2**63 - 1
 
@@ -57,7 +62,7 @@ class Reader:
 
     def load(self, stream: Stream[Any], known: Known | None) -> Known:
         """Return the stream's state now; `known` is an earlier one, to go on from."""
-        if known is None:
+        if known is None or known.kind is not stream.kind:
             return self._load(stream)
         for row in self._rows(self._of_stream, (stream.id, known.version)):
             known = known.then(event_of(row, self._vocabulary).fact)
@@ -89,6 +94,13 @@ class Reader:
             yield from page
             position = page[-1].position
 
+    def snapshots(self) -> Iterator[Snapshot]:
+        """Walk through the snapshots by stream and version, a page at a time."""
+        at = UUID(int=0), 0
+        while page := self._snapshots(*at):
+            yield from page
+            at = page[-1].stream, page[-1].version
+
     @_again
     def head(self) -> int:
         """Return the newest position, 0 where there is none."""
@@ -114,6 +126,13 @@ class Reader:
         with self._datastore.get_connection() as connection:
             cursor = connection.cursor(binary=True, row_factory=tuple_row)
             return [row_of(fields) for fields in cursor.execute(query, params)]
+
+    @_again
+    def _snapshots(self, stream: UUID, version: int) -> list[Snapshot]:
+        with self._datastore.get_connection() as connection:
+            cursor = connection.cursor(binary=True, row_factory=tuple_row)
+            cursor.execute(SNAPSHOTS, (stream, version, PAGE))
+            return [Snapshot(*fields) for fields in cursor]
 
     @_again
     def _load(self, stream: Stream[Any]) -> Known:

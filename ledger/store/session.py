@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ledger.store.tables import Log
 
 LOCK: Final = "SELECT pg_advisory_xact_lock({lock})"
+BEGIN: Final = "BEGIN; SELECT pg_advisory_xact_lock({lock})"
 SINCE: Final = "SELECT {columns} FROM {log} WHERE position >= %s ORDER BY position LIMIT %s"
 NEWEST: Final = "SELECT {columns} FROM {log} ORDER BY position DESC LIMIT 1"
 FIND_KEYS: Final = "SELECT {columns} FROM {log} WHERE request_key = ANY(%s)"
@@ -41,6 +42,7 @@ ON CONFLICT DO NOTHING
 """
 BY_INDEX: Final = """
 SET TimeZone = 'UTC';
+SET work_mem = '32MB';
 SET enable_seqscan = off;
 SET enable_hashjoin = off;
 SET enable_mergejoin = off
@@ -74,7 +76,7 @@ class Session:
     def __init__(self, dsn: str, log: Log) -> None:
         self._dsn = dsn
         self._connection: psycopg.Connection[Any] | None = None
-        self._lock, self._notify = log.sql(LOCK), log.sql(NOTIFY)
+        self._begin, self._notify = log.sql(BEGIN), log.sql(NOTIFY)
         self._since, self._newest = log.sql(SINCE), log.sql(NEWEST)
         self._find_keys, self._at = log.sql(FIND_KEYS), log.sql(AT)
         self._copy_in = log.sql(COPY_IN)
@@ -115,19 +117,18 @@ class Session:
         """Take the lock, then look: the rows from our head on, and the known keys.
 
         Each statement after the lock sees everything that was committed before the lock was ours.
+        Never in a pipeline: behind one, the server does not notice a writer that fell asleep on
+        the lock (`idle_in_transaction_session_timeout` is not armed).
         """
         connection = self.connection
-        since, keyed = connection.cursor(binary=True), connection.cursor(binary=True)
-        with connection.pipeline():
-            connection.execute("BEGIN")
-            connection.execute(self._lock)
-            since.execute(self._since, (max(head.position, 1), CATCH_UP_MAX + 2))
-            if keys:
-                keyed.execute(self._find_keys, ([UUID(bytes=key) for key in keys],))
-        return Seen(
-            [row_of(fields) for fields in since],
-            [row_of(fields) for fields in keyed] if keys else [],
-        )
+        connection.execute(self._begin)
+        with connection.cursor(binary=True) as cursor:
+            cursor.execute(self._since, (max(head.position, 1), CATCH_UP_MAX + 2))
+            since = [row_of(fields) for fields in cursor]
+            if not keys:
+                return Seen(since, [])
+            cursor.execute(self._find_keys, ([UUID(bytes=key) for key in keys],))
+            return Seen(since, [row_of(fields) for fields in cursor])
 
     def rows_at(self, positions: Sequence[int]) -> list[Row]:
         """Return the rows at these positions, in any order."""
@@ -138,8 +139,7 @@ class Session:
     def stands(self, row: Row) -> bool:
         """Tell whether this very row is in the log. Waits for whoever is still committing it."""
         connection = self.connection
-        connection.execute("BEGIN")
-        connection.execute(self._lock)
+        connection.execute(self._begin)
         found = self.rows_at([row.position])
         connection.execute("ROLLBACK")
         return bool(found) and found[0].digest == row.digest

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
@@ -16,7 +16,19 @@ from ledger.store.limits import SNAPSHOT_EVERY
 from ledger.store.states import Known
 
 if TYPE_CHECKING:
+    from uuid import UUID
+
     from ledger.decision import Kind
+
+
+class Snapshot(NamedTuple):
+    """A folded state, as it is kept."""
+
+    stream: UUID
+    version: int
+    name: str
+    state: bytes
+
 
 _ENCODER = msgspec.json.Encoder()
 

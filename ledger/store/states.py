@@ -57,10 +57,6 @@ class States:
         while len(self._known) > self._states_max:
             self._known.popitem(last=False)
 
-    def forget(self, stream: UUID) -> None:
-        """Forget one stream."""
-        self._known.pop(stream, None)
-
     def clear(self) -> None:
         """Forget everything."""
         self._known.clear()

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import reduce
+from itertools import groupby
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from ledger.errors import LogUnreadable
 from ledger.facts import BookOpened
 from ledger.store.chain import Broken, Link, follow
+from ledger.store.snapshots import decode_state, snapshot_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from uuid import UUID
 
+    from ledger.decision import Event, Kind
     from ledger.store.chain import Row
     from ledger.store.codec import Envelope, Vocabulary
-    from ledger.store.states import Known
+    from ledger.store.snapshots import Snapshot
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,9 +113,26 @@ def verify(
     return Report(link.position, link.digest.hex(), len(verifier.versions), problem)
 
 
-def refolds(snapshot: Known, facts: Iterable[Any]) -> bool:
-    """Tell whether a snapshot is what the stream's facts, folded again, amount to."""
-    state = snapshot.kind.blank
-    for fact in facts:
-        state = snapshot.kind.evolve(state, fact)
-    return bool(state == snapshot.state)
+def wrong_snapshots(
+    kinds: Iterable[Kind[Any]],
+    snapshots: Iterable[Snapshot],
+    history: Callable[[UUID], list[Event]],
+) -> list[tuple[UUID, int]]:
+    """Name the snapshots (stream, version) that are not what the stream's facts amount to.
+
+    Args:
+        kinds: the kinds to check; snapshots of others, and of former forms, are passed over.
+        snapshots: ordered by stream and version.
+        history: reads the events of a stream.
+    """
+    named = {snapshot_name(kind): kind for kind in kinds}
+    wrong = []
+    for stream, of_stream in groupby(snapshots, key=itemgetter(0)):
+        ours = [kept for kept in of_stream if kept.name in named]
+        facts = [event.fact for event in history(stream)] if ours else []
+        for kept in ours:
+            kind = named[kept.name]
+            state = reduce(kind.evolve, facts[: kept.version], kind.blank)
+            if decode_state(kind, kept.version, kept.state).state != state:
+                wrong.append((stream, kept.version))
+    return wrong

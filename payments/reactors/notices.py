@@ -89,7 +89,7 @@ def merge(desk: Desk, received: NoticeReceived, position: int) -> None:
         desk.act(lambda decision: inbox.set_aside(decision, received.notice, reason), why=position)
         return
     if isinstance(report, SettlementNotice) and report.status is SettlementStatus.PAID:
-        _book_lines(desk, provider, report, position)
+        _book_lines(desk, provider, report, received.notice, position)
     apply(desk, provider, report, received.notice, position)
 
 
@@ -125,7 +125,9 @@ def read_events(desk: Desk, provider: FullProvider, cursor: str | None) -> bool:
     return page.more
 
 
-def _book_lines(desk: Desk, provider: FullProvider, settlement: SettlementNotice, why: int) -> None:
+def _book_lines(
+    desk: Desk, provider: FullProvider, settlement: SettlementNotice, notice: UUID, why: int
+) -> None:
     """Book the lines of a settlement, a bounded number in each append."""
     answer = provider.balance_lines(settlement=settlement.reference)
     if not isinstance(answer, Accepted):
@@ -133,12 +135,14 @@ def _book_lines(desk: Desk, provider: FullProvider, settlement: SettlementNotice
     merchant = desk.merchant(provider)
     for start in range(0, len(answer.notice), LINES_MAX):
         part = answer.notice[start : start + LINES_MAX]
-        desk.act(partial(_book_part, merchant, part), why=why)
+        desk.act(partial(_book_part, merchant, part, notice), why=why)
 
 
-def _book_part(merchant: Merchant, part: tuple[BalanceLine, ...], decision: Decision) -> None:
+def _book_part(
+    merchant: Merchant, part: tuple[BalanceLine, ...], notice: UUID, decision: Decision
+) -> None:
     for line in part:
-        lines.book_line(decision, merchant, line)
+        lines.book_line(decision, merchant, line, notice)
 
 
 def _opened(desk: Desk, received: NoticeReceived) -> bytes:

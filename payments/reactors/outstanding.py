@@ -57,9 +57,8 @@ class Outstanding:
     rejudge: dict[ClientId, int] = field(default_factory=dict)
     cursors: dict[tuple[str, str], str] = field(default_factory=dict)
     _parked: dict[UUID, list[UUID]] = field(default_factory=dict)
-    _parked_notices: dict[UUID, tuple[NoticeReceived, int]] = field(default_factory=dict)
+    _waiting: dict[UUID, tuple[NoticeReceived, int]] = field(default_factory=dict)
     _clients: dict[PayoutId, ClientId] = field(default_factory=dict)
-    _settled: set[PayoutId] = field(default_factory=set)
 
     def see(self, event: Event) -> None:
         """Fold one event."""
@@ -81,17 +80,14 @@ class Outstanding:
             case facts.NoticeReceived() as fact:
                 self.notices[fact.notice] = (fact, event.position)
             case facts.NoticeApplied() as fact:
-                found = self.notices.pop(fact.notice, None)
-                if found is not None and fact.notice in self._parked_notices:
-                    self._parked_notices[fact.notice] = found
+                self.notices.pop(fact.notice, None)
             case facts.NoticeParked() as fact:
                 self._parked.setdefault(event.stream_id, []).append(fact.notice)
                 if fact.notice in self.notices:
-                    self._parked_notices[fact.notice] = self.notices[fact.notice]
-            case facts.PaymentLinked():
+                    self._waiting[fact.notice] = self.notices[fact.notice]
+            case facts.PaymentLinked() | facts.RefundLinked():
                 for notice in self._parked.pop(event.stream_id, []):
-                    if notice in self._parked_notices:
-                        self.notices[notice] = self._parked_notices.pop(notice)
+                    self.notices[notice] = self._waiting[notice]
             case facts.EventsRead() as fact:
                 self.cursors[fact.provider, fact.merchant_account] = fact.cursor
             case _:
@@ -176,11 +172,10 @@ class Outstanding:
             case facts.PayoutSettled() as fact:
                 self.payouts.pop(fact.payout, None)
                 self.sent.pop(fact.payout, None)
-                self._settled.add(fact.payout)
             case facts.PayoutFailed() as fact:
-                self._ended(fact.payout, came_back=fact.payout in self._settled)
+                self._ended(fact.payout)
             case facts.PayoutReturned() as fact:
-                self._ended(fact.payout, came_back=True)
+                self._ended(fact.payout)
             case facts.ReturnCredited() as fact:
                 self.returned.pop(fact.payout, None)
             case _:
@@ -191,12 +186,10 @@ class Outstanding:
             pending.since = at
             self.sent[payout] = pending
 
-    def _ended(self, payout: PayoutId, *, came_back: bool) -> None:
+    def _ended(self, payout: PayoutId) -> None:
         self.payouts.pop(payout, None)
         self.sent.pop(payout, None)
-        self._settled.discard(payout)
-        if came_back:
-            self.returned[payout] = self._clients[payout]
+        self.returned[payout] = self._clients[payout]
 
 
 def _deposit(event: Event) -> DepositId:

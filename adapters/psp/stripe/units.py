@@ -27,7 +27,8 @@ def decimals(currency: str) -> int:
 
 def grain(currency: str) -> int:
     """The smallest amount of Stripe's minor units that is a whole minor unit of ours."""
-    return 10 ** max(0, decimals(currency) - asset(currency).exponent)
+    smallest: int = 10 ** max(0, decimals(currency) - asset(currency).exponent)
+    return smallest
 
 
 def to_stripe(amount: Money) -> tuple[int, str]:

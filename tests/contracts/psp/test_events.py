@@ -246,3 +246,25 @@ def test_a_message_under_another_secret_is_refused(fresh: StripeStage, inbox: In
     assert (sent.accepted, sent.refused) == (3, 3)
     assert inbox.refused == ["signature_invalid"] * 3
     assert payment.status is PaymentStatus.SUCCEEDED
+
+
+def test_several_workers_lose_nothing(fresh: StripeStage, inbox: Inbox) -> None:
+    inbox.refuse_next = 7
+    for _ in range(40):
+        fresh.sim.pay(fresh.opened().reference)
+
+    sent = fresh.sim.deliver_all(workers=4)
+
+    assert sent.waiting == 0
+    assert sorted(inbox.events()) == sorted(everything(fresh))
+
+
+def test_messages_leave_by_themselves_when_told_to(fresh: StripeStage, inbox: Inbox) -> None:
+    fresh.sim.deliver_by_itself()
+    fresh.paid()
+    for _ in range(200):
+        if len(inbox.deliveries) == len(everything(fresh)):
+            break
+        threading.Event().wait(0.02)
+
+    assert set(inbox.events()) == everything(fresh)

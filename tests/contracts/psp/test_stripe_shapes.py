@@ -40,8 +40,8 @@ def missing_fields(obj: dict[str, Any], kind: type[Any], path: str = "") -> list
     found = []
     inner = getattr(kind, "_inner_class_types", {})
     renamed = getattr(kind, "_field_remappings", {})
-    for name, hint in typing.get_type_hints(kind, include_extras=True).items():
-        if typing.get_origin(hint) is typing.ClassVar or name.startswith("_"):
+    for name, hint in kind.__annotations__.items():
+        if str(hint).startswith("typing.ClassVar"):
             continue
         optional = type(None) in typing.get_args(hint)
         shown = renamed.get(name, name)

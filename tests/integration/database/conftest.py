@@ -12,9 +12,10 @@ import pytest
 
 from adapters.database.binaries import Binaries, find_binaries, read_binaries
 from adapters.database.embedded import EmbeddedPostgres
+from tests.integration.database.keeper import Keeper
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 DEBIAN_15 = Path("/usr/lib/postgresql/15/bin")
 
@@ -54,3 +55,29 @@ def home(made: Path, fast_folder: Path) -> Iterator[Path]:
     subprocess.run(["cp", "-a", made, copy], check=True)
     yield copy
     shutil.rmtree(copy)
+
+
+@pytest.fixture
+def server(binaries: Binaries, home: Path) -> Iterator[EmbeddedPostgres]:
+    """A server of the lane, prepared and not started; stopped at the end."""
+    server = EmbeddedPostgres(home, durable=False, binaries=binaries)
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+@pytest.fixture
+def keepers(binaries: Binaries) -> Iterator[Callable[[Path], Keeper]]:
+    """Start processes that keep a server; what is left of them is ended."""
+    started: list[Keeper] = []
+
+    def start(home: Path) -> Keeper:
+        started.append(Keeper(home, binaries))
+        return started[-1]
+
+    yield start
+    for kept in started:
+        kept.process.kill()
+        kept.process.communicate()
+        kept.wait_for_the_end()

@@ -6,8 +6,6 @@ import contextlib
 import os
 import signal
 import socket
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,98 +13,21 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 
-from adapters.database.binaries import dropping_to, server_user
 from adapters.database.embedded import EmbeddedPostgres
 from adapters.database.errors import DataDirectoryRefused, ServerFailed
-from adapters.database.postmaster import read_pid_file, serves
+from adapters.database.postmaster import read_pid_file
+from tests.integration.database.keeper import ask
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from adapters.database.binaries import Binaries
+    from tests.integration.database.keeper import Keeper
 
 pytestmark = pytest.mark.fault
 
-ROOT = Path(__file__).resolve().parents[3]
-KEEPER = "tests.integration.database.keeper"
-PATIENCE_S = 30.0
-
 one_lane = pytest.mark.parametrize("binaries", ["embedded"], indirect=True)
 """Where the server's version makes no difference."""
-
-
-@pytest.fixture
-def server(binaries: Binaries, home: Path) -> Iterator[EmbeddedPostgres]:
-    """A server of the lane, prepared and not started; stopped at the end."""
-    server = EmbeddedPostgres(home, durable=False, binaries=binaries)
-    try:
-        yield server
-    finally:
-        server.stop()
-
-
-@pytest.fixture
-def keepers(binaries: Binaries) -> Iterator[Callable[[Path], Keeper]]:
-    """Start processes that keep a server; what is left of them is ended."""
-    started: list[Keeper] = []
-
-    def start(home: Path) -> Keeper:
-        started.append(Keeper(home, binaries))
-        return started[-1]
-
-    yield start
-    for kept in started:
-        kept.process.kill()
-        kept.process.communicate()
-        kept.wait_for_the_end()
-
-
-class Keeper:
-    """A process that keeps a server on `home`."""
-
-    def __init__(self, home: Path, binaries: Binaries) -> None:
-        self.pgdata = home / "server" / "pgdata"
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", KEEPER, str(home), str(binaries.folder)],
-            cwd=ROOT,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        assert self.process.stdout is not None
-        words = self.process.stdout.readline().split()
-        self.server_pid, self.port, self.owned = (int(word) for word in words)
-
-    def serving(self) -> bool:
-        return serves(self.server_pid, self.pgdata)
-
-    def wait_for_the_end(self) -> None:
-        wait_for(lambda: not self.serving())
-
-    def guard_pid(self) -> int:
-        (guard,) = (
-            int(child)
-            for child in Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
-            .read_text()
-            .split()
-            if int(child) != self.server_pid
-        )
-        return guard
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    """Wait until the condition holds; it must, within a patience that no healthy run needs."""
-    deadline = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.01)
-
-
-def ask(server: EmbeddedPostgres, query: str) -> object:
-    with psycopg.connect(server.dsn("postgres")) as connection:
-        row = connection.execute(query).fetchone()
-    assert row is not None
-    return row[0]
 
 
 def test_starts_with_checksums_and_passwords_on_loopback(server: EmbeddedPostgres) -> None:
@@ -260,6 +181,21 @@ def test_an_adopted_server_is_stopped_by_its_adopter(
     assert not kept.serving()
 
 
+@one_lane
+def test_an_orphan_on_its_way_out_is_replaced(
+    keepers: Callable[[Path], Keeper], server: EmbeddedPostgres
+) -> None:
+    kept = keepers(server.home)
+    os.kill(kept.guard_pid(), signal.SIGKILL)
+    kept.process.kill()
+    kept.process.wait()
+    os.kill(kept.server_pid, signal.SIGINT)
+    server.start()
+
+    assert server.pid != kept.server_pid
+    assert ask(server, "SELECT 1") == 1
+
+
 def test_a_start_right_after_a_kill_finds_a_living_server(
     keepers: Callable[[Path], Keeper], server: EmbeddedPostgres
 ) -> None:
@@ -297,73 +233,6 @@ def test_a_sharer_becomes_the_owner_when_the_owner_is_gone(
 
     assert server.owned
     assert ask(server, "SELECT 1") == 1
-
-
-def stale_pid_file(server: EmbeddedPostgres, pid: str) -> Path:
-    """Leave what a power cut leaves: the pid file of a server that was never stopped."""
-    server.start()
-    stale = server.home / "server" / "pgdata" / "postmaster.pid"
-    lines = [pid, *stale.read_text().splitlines()[1:]]
-    server.stop()
-    stale.write_text("\n".join(lines) + "\n" if pid else "")
-    return stale
-
-
-@pytest.fixture
-def stranger() -> Iterator[int]:
-    """The pid of a program that has nothing to do with us, but runs as the server's user."""
-    process = subprocess.Popen(["sleep", "600"], **dropping_to(server_user()))
-    yield process.pid
-    process.kill()
-    process.wait()
-
-
-@one_lane
-def test_survives_the_pid_file_of_a_dead_server(server: EmbeddedPostgres) -> None:
-    ended = subprocess.Popen(["true"])
-    ended.wait()
-    stale_pid_file(server, str(ended.pid))
-    server.start()
-
-    assert ask(server, "SELECT 1") == 1
-
-
-@one_lane
-def test_survives_an_empty_pid_file(server: EmbeddedPostgres) -> None:
-    stale_pid_file(server, "")
-    server.start()
-
-    assert ask(server, "SELECT 1") == 1
-
-
-def test_survives_a_pid_that_now_belongs_to_another_program(
-    server: EmbeddedPostgres, stranger: int
-) -> None:
-    stale_pid_file(server, str(stranger))
-    server.start()
-
-    assert ask(server, "SELECT 1") == 1
-    os.kill(stranger, 0)
-
-
-@one_lane
-def test_postgresql_alone_would_not_start_on_the_pid_of_another_program(
-    server: EmbeddedPostgres, stranger: int, binaries: Binaries
-) -> None:
-    stale = stale_pid_file(server, str(stranger))
-    folder = os.open(stale.parent, os.O_RDONLY)
-    started = subprocess.run(
-        [binaries.program("postgres"), "-D", f"/proc/self/fd/{folder}"],
-        check=False,
-        pass_fds=(folder,),
-        capture_output=True,
-        text=True,
-        cwd="/",
-        **dropping_to(server_user()),
-    )
-    os.close(folder)
-
-    assert "already exists" in started.stderr
 
 
 @one_lane

@@ -27,12 +27,12 @@ from adapters.database.binaries import (
     server_user,
 )
 from adapters.database.embedded import EmbeddedPostgres
-from adapters.database.errors import BinariesMissing
+from adapters.database.errors import BinariesMissing, DataDirectoryRefused
+from tests.integration.database.keeper import KEEPER, ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-ROOT = Path(__file__).resolve().parents[3]
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 
 
@@ -146,6 +146,15 @@ def test_programs_that_cannot_be_copied_are_refused(
 
 
 @as_root
+def test_a_directory_made_by_another_user_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "home" / "server").mkdir(parents=True)
+    os.chown(tmp_path / "home" / "server", 1, 1)
+
+    with pytest.raises(DataDirectoryRefused, match="made for a server of user 1"):
+        EmbeddedPostgres(tmp_path / "home").start()
+
+
+@as_root
 def test_programs_within_reach_are_used_where_they_are(
     nobody: ServerUser, open_folder: Path
 ) -> None:
@@ -160,23 +169,38 @@ def test_programs_within_reach_are_used_where_they_are(
 def test_an_ordinary_user_keeps_a_server_too(
     binaries: Binaries, nobody: ServerUser, open_folder: Path
 ) -> None:
-    program, environment = python_of(nobody)
     os.chown(open_folder, nobody.uid, nobody.gid)
-    words = [str(open_folder / "home"), str(reachable(binaries, nobody).folder)]
-    with subprocess.Popen(
-        [program, "-m", "tests.integration.database.keeper", *words],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        cwd=ROOT,
-        env=environment,
-        **dropping_to(nobody),
-    ) as keeper:
+    with keeper_of(nobody, open_folder / "home", binaries) as keeper:
         assert keeper.stdout is not None
-        assert keeper.stdin is not None
-        server_pid, _, owned = (int(word) for word in keeper.stdout.readline().split())
+        server_pid, owned = (int(word) for word in keeper.stdout.readline().split())
         runner = owner(server_pid)
-        keeper.stdin.close()
+        keeper.communicate()
 
     assert (runner, owned, keeper.returncode) == (nobody.uid, 1, 0)
     assert not Path(f"/proc/{server_pid}").exists()
+
+
+@as_root
+def test_an_ordinary_user_is_told_that_the_directory_is_closed(
+    binaries: Binaries, nobody: ServerUser, open_folder: Path
+) -> None:
+    (open_folder / "home").mkdir(mode=0o700)
+    with keeper_of(nobody, open_folder / "home", binaries) as keeper:
+        _, complaint = keeper.communicate()
+
+    assert f"home is closed to user {nobody.uid}" in complaint
+
+
+def keeper_of(user: ServerUser, home: Path, binaries: Binaries) -> subprocess.Popen[str]:
+    """Start the keeper as this user."""
+    program, environment = python_of(user)
+    return subprocess.Popen(
+        [program, "-m", KEEPER, str(home), str(reachable(binaries, user).folder)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+        env=environment,
+        **dropping_to(user),
+    )

@@ -25,7 +25,7 @@ from tests.unit.ledger.store.counter import (
 
 if TYPE_CHECKING:
     from ledger.book import AnyBook
-    from ledger.decision import Decision
+    from ledger.decision import Command, Decision
 
 
 def test_position_1_opens_the_book(book: AnyBook) -> None:
@@ -43,7 +43,7 @@ def test_answers_with_what_stands_in_the_log(book: AnyBook) -> None:
     assert not receipt.replayed
 
 
-def move_after_adding(book: AnyBook) -> object:
+def move_after_adding(book: AnyBook) -> Command:
     book.submit(add("a", 10))
     return move("a", "b", 4, key="m1")
 

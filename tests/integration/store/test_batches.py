@@ -88,7 +88,9 @@ def test_a_later_command_sees_what_an_earlier_one_of_its_batch_decided(
 
 def test_a_key_twice_in_one_batch_is_decided_once(open_book: OpenBook) -> None:
     book = open_book()
-    first, second, other = together(book, add("a", 1, key="k"), add("a", 1, key="k"), add("a", 2, key="k"))
+    first, second, other = together(
+        book, add("a", 1, key="k"), add("a", 1, key="k"), add("a", 2, key="k")
+    )
     assert isinstance(first, Receipt)
     assert isinstance(second, Receipt)
     assert second.replayed
@@ -137,7 +139,9 @@ def test_what_the_database_refuses_fails_its_own_command_only(
 ) -> None:
     book = open_book()
     with psycopg.connect(database.dsn("migrator"), autocommit=True) as owner:
-        owner.execute("ALTER TABLE book.log ADD CHECK (position(':13}' in encode(state, 'escape')) = 0)")
+        owner.execute(
+            "ALTER TABLE book.log ADD CHECK (position(':13}' in encode(state, 'escape')) = 0)"
+        )
     outcomes = together(book, add("a", 1), add("a", 13), add("b", 2), add("a", 3))
     assert kinds(outcomes) == [Receipt, psycopg.errors.CheckViolation, Receipt, Receipt]
     assert book.state(counter("a")).total == 4
@@ -149,9 +153,8 @@ def test_a_stream_met_on_the_way_is_loaded(open_book: OpenBook) -> None:
     book = open_book()
 
     def chain(decision: Decision) -> None:
-        for n in range(10):  # each is known only when the one before was read
-            total = decision.get(counter(f"c{n}")).total
-        decision.record(counter("sum"), Added(amount=total))
+        totals = [decision.get(counter(f"c{n}")).total for n in range(10)]
+        decision.record(counter("sum"), Added(amount=totals[-1]))
 
     (receipt,) = together(book, command(chain))
     assert isinstance(receipt, Receipt)
@@ -197,7 +200,9 @@ def test_a_full_queue_says_busy_and_serves_who_waits(open_book: OpenBook) -> Non
         held = callers.submit(book.submit, command(hold))
         assert deciding.wait(10)
         outcomes: list[Outcome] = []
-        waiting = Thread(target=lambda: outcomes.extend(together(book, *(add("a") for _ in range(4)))))
+        waiting = Thread(
+            target=lambda: outcomes.extend(together(book, *(add("a") for _ in range(4))))
+        )
         waiting.start()
         while len(book._desk._jobs) < 2:
             release.wait(0.01)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from threading import Event, Thread
+from datetime import timedelta
+from threading import Thread
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import psycopg
@@ -17,8 +18,7 @@ from ledger.facts import BookOpened
 from ledger.ids import EntityId
 from ledger.store import appender, session
 from ledger.store.codec import Vocabulary
-from ledger.store.watch import Watch
-from tests.unit.ledger.store.counter import Added, Taken, add, command, counter, move, take
+from tests.unit.ledger.store.counter import NOON, Added, Taken, add, command, counter, move, take
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,6 +51,17 @@ def test_two_books_take_turns(open_book: OpenBook) -> None:
     assert one.state(counter("a")) == two.state(counter("a"))
     assert [event.version for event in one.history(counter("a"))] == list(range(1, 12))
     assert one.verify().ok
+
+
+def test_a_book_whose_clock_is_behind_records_at_the_time_of_the_head(
+    open_book: OpenBook,
+) -> None:
+    ahead = open_book(clock=lambda: NOON + timedelta(hours=1))
+    behind = open_book(clock=lambda: NOON)
+    first = ahead.submit(add("a")).events[0]
+    second = behind.submit(add("a")).events[0]
+    assert first.recorded_at == second.recorded_at == NOON + timedelta(hours=1)
+    assert behind.verify().ok
 
 
 def test_two_books_under_load_keep_one_order(open_book: OpenBook) -> None:
@@ -223,9 +234,7 @@ def test_a_follower_that_is_not_notified_polls(
     open_book: OpenBook, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     writer, follower = open_book(), open_book()
-    deaf = Watch("", follower._log, follower._head)
     monkeypatch.setattr(follower._watch, "_listen", "SELECT 1")
-    assert deaf._listen != follower._watch._listen
     assert follower.wait(1, 20.0) == 1
     position = writer.submit(add("a")).position
     assert follower.wait(position, 20.0) == position
@@ -235,11 +244,10 @@ def test_wait_gives_up_in_time(open_book: OpenBook) -> None:
     assert open_book().wait(99, 0.05) == 1
 
 
-def test_closing_wakes_nobody_for_nothing(open_book: OpenBook) -> None:
+def test_a_book_that_is_watched_closes(open_book: OpenBook) -> None:
     book = open_book()
     book.wait(1, 1.0)
-    done = Event()
-    closing = Thread(target=lambda: (book.close(), done.set()))
+    closing = Thread(target=book.close)
     closing.start()
-    assert done.wait(20)
-    closing.join()
+    closing.join(20)
+    assert not closing.is_alive()

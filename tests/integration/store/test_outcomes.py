@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -11,7 +12,8 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from ledger.decision import Receipt
 from ledger.errors import Busy, InsufficientFunds, LogUnreadable, OutcomeUnknown
-from ledger.store import committer
+from ledger.store import committer, session
+from ledger.store.tables import LOGS
 from tests.integration.store.proxy import Loss, LossyProxy
 from tests.unit.ledger.store.counter import Added, add, command, counter, take
 
@@ -29,7 +31,7 @@ pytestmark = pytest.mark.fault
 
 @pytest.fixture
 def proxy(database: Database) -> Iterator[LossyProxy]:
-    with LossyProxy(int(conninfo_to_dict(database.dsn("book_writer"))["port"])) as proxy:
+    with LossyProxy(int(str(conninfo_to_dict(database.dsn("book_writer"))["port"]))) as proxy:
         yield proxy
 
 
@@ -125,12 +127,12 @@ def test_a_backend_killed_in_the_middle_of_a_batch_costs_nobody_anything(
 ) -> None:
     book = open_book()
     book.submit(add("a", 10))
-    killed = []
+    killed: list[tuple[bool]] = []
 
     def kill(decision: Decision) -> None:
         decision.get(counter("a"))
         if not killed:
-            with psycopg.connect(database.dsn("book_writer"), autocommit=True) as other:
+            with psycopg.connect(database.admin_dsn, autocommit=True) as other:
                 killed.extend(
                     other.execute(
                         "SELECT pg_terminate_backend(pid) FROM pg_locks"
@@ -158,7 +160,7 @@ def test_a_command_that_always_loses_the_connection_fails_alone(
 
     def kill(decision: Decision) -> None:
         decision.record(counter("b"), Added(amount=1))
-        with psycopg.connect(database.dsn("book_writer"), autocommit=True) as other:
+        with psycopg.connect(database.admin_dsn, autocommit=True) as other:
             other.execute(
                 "SELECT pg_terminate_backend(pid) FROM pg_locks"
                 " WHERE locktype = 'advisory' AND granted"
@@ -174,6 +176,39 @@ def test_a_command_that_always_loses_the_connection_fails_alone(
     assert isinstance(guilty, psycopg.OperationalError)
     assert book.state(counter("a")).total == 3
     assert book.state(counter("b")).total == 0
+
+
+def test_a_lock_that_another_keeps_means_busy_for_a_while(
+    open_book: OpenBook, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session, "PATIENCE", "SET lock_timeout = 50")
+    book = open_book()
+    with psycopg.connect(database.dsn("book_writer")) as other:
+        other.execute("SELECT pg_advisory_lock(%s)", (LOGS["log"].lock,))
+        with pytest.raises(Busy):
+            book.submit(add("a", 1))
+    assert book.submit(add("a", 1)).position == 2
+
+
+def test_a_decision_that_dawdles_under_the_lock_fails_alone(
+    open_book: OpenBook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session, "PATIENCE", "SET idle_in_transaction_session_timeout = 100")
+    book = open_book()
+
+    def dawdle(decision: Decision) -> None:
+        time.sleep(0.3)
+        decision.record(counter("b"), Added(amount=1))
+
+    async def run() -> list[Receipt | BaseException]:
+        asked = [add("a", 1), command(dawdle, counter("b")), add("a", 2)]
+        return await asyncio.gather(*map(book.asubmit, asked), return_exceptions=True)
+
+    one, guilty, two = asyncio.run(run())
+    assert isinstance(one, Receipt)
+    assert isinstance(guilty, psycopg.errors.IdleInTransactionSessionTimeout)
+    assert isinstance(two, Receipt)
+    assert (book.state(counter("a")).total, book.state(counter("b")).total) == (3, 0)
 
 
 def test_a_log_cut_short_below_a_running_book_stops_it(

@@ -33,9 +33,7 @@ def log(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def factory(database: Database, log: str) -> Iterator[StoreFactory]:
-    made = StoreFactory(
-        database.dsn("book_writer"), LOGS[log], genesis(log, ENTITY), Ticking()
-    )
+    made = StoreFactory(database.dsn("book_writer"), LOGS[log], genesis(log, ENTITY), Ticking())
     yield made
     made.close()
 

@@ -23,6 +23,7 @@ METHODS: Final = frozenset(
         *("settle", "pay_settlement", "fail_settlement", "add_recipient"),
         *("set_financial_balance", "post_outbound", "fail_outbound", "return_outbound"),
         *("send_webhooks_to", "deliver", "deliver_all", "pause_webhooks", "resume_webhooks"),
+        "deliver_by_itself",
         *("advance", "run_due"),
     }
 )

@@ -7,8 +7,10 @@ import http.client
 import random
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
@@ -23,6 +25,7 @@ ATTEMPTS_MAX: Final = 16
 """Stripe tries for three days, ever more slowly."""
 RETRY_FIRST: Final = timedelta(minutes=5)
 RETRY_MAX: Final = timedelta(hours=6)
+COURIER_PAUSE_S: Final = 0.05
 _LOOPBACK: Final = {"127.0.0.1", "::1", "localhost"}
 _PERCENT: Final = 100
 _TIMEOUT_S: Final = 30.0
@@ -110,10 +113,6 @@ class Post:
         assert urlsplit(endpoint.url).hostname in _LOOPBACK, f"{endpoint.url} is not loopback"
         self._endpoints.append(endpoint)
 
-    def waiting(self) -> int:
-        """How many messages are in the queue."""
-        return len(self._queue)
-
     def take(self, event: Emitted) -> None:
         """Put an event into the queue, as often and as late as the plan has it."""
         for endpoint in self._endpoints:
@@ -121,7 +120,7 @@ class Post:
                 with self._lock:
                     self._plan(event, endpoint)
 
-    def deliver(self, *, only_due: bool = False) -> Sent:
+    def deliver(self, *, only_due: bool = False, workers: int = 1) -> Sent:
         """Send what waits, in the order in which it is due, each message once.
 
         A message that is not accepted stays in the queue with a later time. Events that arise
@@ -129,6 +128,7 @@ class Post:
 
         Args:
             only_due: leave what is due later than now.
+            workers: how many connections send at the same time.
         """
         if self.paused:
             return self._sent(0, 0)
@@ -137,15 +137,16 @@ class Post:
             batch = sorted(m for m in self._queue if m.due <= now or not only_due)
             self._queue = [m for m in self._queue if m.due > now and only_due]
             heapq.heapify(self._queue)
-        accepted = refused = 0
+        shares = [batch[first::workers] for first in range(workers)]
+        with ThreadPoolExecutor(workers) as pool:
+            refused = sorted(chain.from_iterable(pool.map(self._carry, shares)))
+        for message in refused:
+            self._again(message)
+        return self._sent(len(batch) - len(refused), len(refused))
+
+    def _carry(self, share: list[_Message]) -> list[_Message]:
         with _Lines() as lines:
-            for message in batch:
-                if lines.post(message, self._signed_at()):
-                    accepted += 1
-                else:
-                    refused += 1
-                    self._again(message)
-        return self._sent(accepted, refused)
+            return [m for m in share if not lines.post(m, self._signed_at())]
 
     def _sent(self, accepted: int, refused: int) -> Sent:
         return Sent(accepted, refused, self.lost, len(self._queue), self.given_up)
@@ -174,6 +175,30 @@ class Post:
                 return
             message.due = self._clock() + min(RETRY_MAX, RETRY_FIRST * 2 ** (message.attempts - 1))
             heapq.heappush(self._queue, message)
+
+
+class Courier:
+    """Delivers what is due again and again, in a thread of its own."""
+
+    def __init__(self, deliver: Callable[[], Sent]) -> None:
+        """Wait for `start`."""
+        self._deliver = deliver
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="stripe-courier", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End after the round that is under way."""
+        self._stopped.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _run(self) -> None:
+        while not self._stopped.wait(COURIER_PAUSE_S):
+            self._deliver()
 
 
 class _Lines:

@@ -64,7 +64,13 @@ def charge(reference: str, now: int, *, paid_for: Obj, fingerprint: str) -> Obj:
         "payment_intent": paid_for["id"],
         "payment_method": f"pm_{fingerprint}",
         "payment_method_details": {
-            "card": {"brand": "visa", "fingerprint": fingerprint, "funding": "debit"},
+            "card": {
+                "brand": "visa",
+                "exp_month": 12,
+                "exp_year": 2030,
+                "fingerprint": fingerprint,
+                "funding": "debit",
+            },
             "type": "card",
         },
         "refunded": False,

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from adapters.psp.stripe.simulator import disputes, outbound, payments, settlements
 from adapters.psp.stripe.simulator.clock import ManualClock
 from adapters.psp.stripe.simulator.control import Control
-from adapters.psp.stripe.simulator.deliveries import Endpoint, Plan, Post, Sent, wall_clock
+from adapters.psp.stripe.simulator.deliveries import (
+    Courier,
+    Endpoint,
+    Plan,
+    Post,
+    Sent,
+    wall_clock,
+)
 from adapters.psp.stripe.simulator.desk import Desk
 from adapters.psp.stripe.simulator.faults import Faults
 from adapters.psp.stripe.simulator.idempotency import Keys
@@ -57,6 +64,7 @@ class StripeSimulator:
         self.world.on_event = self.post.take
         desk = Desk(self.world, Keys(self.clock), self.faults)
         self._server = Server(desk, Control(self).answer)
+        self._courier = Courier(lambda: self.deliver(only_due=True))
 
     @property
     def url(self) -> str:
@@ -69,7 +77,8 @@ class StripeSimulator:
         return self
 
     def stop(self) -> None:
-        """Stop serving."""
+        """Stop serving, and sending."""
+        self._courier.stop()
         self._server.stop()
 
     def __enter__(self) -> StripeSimulator:
@@ -91,19 +100,26 @@ class StripeSimulator:
         """Send events from now on, of all types or of these, signed with the secret."""
         self.post.send_to(Endpoint(url, secret, frozenset(types)))
 
-    def deliver(self, *, only_due: bool = False) -> Sent:
-        """Flush the queue in a fixed order; what is refused stays for the next round."""
-        self.world.run_due()
-        return self.post.deliver(only_due=only_due)
+    def deliver(self, *, only_due: bool = False, workers: int = 1) -> Sent:
+        """Flush the queue in a fixed order; what is refused stays for the next round.
 
-    def deliver_all(self, rounds_max: int = 20) -> Sent:
-        """Deliver until nothing waits, or for so many rounds."""
-        sent = self.deliver()
+        With several workers the order is only that in which the messages leave.
+        """
+        self.world.run_due()
+        return self.post.deliver(only_due=only_due, workers=workers)
+
+    def deliver_all(self, rounds_max: int = 20, *, workers: int = 1) -> Sent:
+        """Deliver until nothing waits, or for so many rounds; tell of the last one."""
+        sent = self.deliver(workers=workers)
         for _ in range(rounds_max):
             if not sent.waiting:
                 break
-            sent = self.deliver()
+            sent = self.deliver(workers=workers)
         return sent
+
+    def deliver_by_itself(self) -> None:
+        """Send what is due from now on, without being told, until `stop`."""
+        self._courier.start()
 
     def pause_webhooks(self) -> None:
         """Hold all messages back."""
@@ -148,7 +164,11 @@ class StripeSimulator:
 
     def fail_refund_later(self, refund: str, after: timedelta) -> None:
         """Plan that a refund fails: it stands as succeeded until then."""
-        self.world.later(after, lambda: _drop(self.fail_refund(refund)))
+
+        def fail() -> None:
+            self.fail_refund(refund)
+
+        self.world.later(after, fail)
 
     def refund_by_hand(self, intent: str, amount: int | None = None) -> Obj:
         """Refund in the dashboard: without our metadata."""
@@ -234,7 +254,3 @@ class StripeSimulator:
         with self.world.lock:
             found = self.world.get("outbound_payment", payment)
             return dict(outbound.move(self.world, found, status, reason))
-
-
-def _drop(_result: Any) -> None:
-    """A planned act has nobody to answer to."""

@@ -1,0 +1,106 @@
+"""The script of the day: one stage after the other, then the proofs."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+import time
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from adapters.psp.stripe.simulator.clock import ManualClock
+from api.bootstrap import open_house, working
+from api.demo import friday, weekend
+from api.demo.broker import Broker
+from api.demo.figures import SEED
+from api.demo.paper import Paper
+from api.demo.proofs import prove
+from api.demo.sandbox import (
+    BEGINS,
+    CURRENCIES,
+    ENTITY,
+    FULL,
+    MERCHANT,
+    SMALL,
+    WEBHOOK_SECRET,
+    Day,
+    minor,
+)
+from api.demo.stripe_process import StripeProcess
+from api.devtokens import AUDIENCE, ISSUER, DevIssuer
+from api.serve import serving
+from api.settings import MerchantSettings, PatienceSettings, Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+STAGES: tuple[Callable[[Day], Awaitable[None]], ...] = (
+    friday.clients_come,
+    friday.deposits_arrive,
+    friday.withdrawals_are_asked_for,
+    friday.verification_clears_what_waits,
+    friday.payouts_come_back,
+    weekend.deposits_wait_for_a_rate,
+    weekend.monday_brings_rates,
+    weekend.cardholders_dispute,
+    weekend.stripe_settles,
+    weekend.lost_messages_are_found,
+)
+
+
+def play(*, full: bool = False, json: bool = False) -> int:
+    """Play the day in a sandbox of its own and prove the books; 0 when every proof held."""
+    paper = Paper(quiet=json)
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="counterfoil-demo-") as home:
+        clock = ManualClock(BEGINS)
+        issuer = DevIssuer.at_home(Path(home))
+        with StripeProcess(SEED, BEGINS) as stripe:
+            settings = _settings(Path(home), issuer, stripe.url)
+            environ = {
+                "COUNTERFOIL_STRIPE_STRIPE_EU_API_KEY": "sk_test_sandbox",
+                "COUNTERFOIL_STRIPE_STRIPE_EU_WEBHOOK_SECRETS": WEBHOOK_SECRET,
+            }
+            with (
+                open_house(settings, environ=environ, clock=clock) as house,
+                working(house),
+                serving(house, port=0) as url,
+            ):
+                stripe.tell(
+                    "send_webhooks_to",
+                    url=f"{url}/webhooks/stripe/{MERCHANT}",
+                    secret=WEBHOOK_SECRET,
+                )
+                size = FULL if full else SMALL
+                day = Day(house, stripe, Broker(url, issuer, ENTITY), clock, paper, size)
+                asyncio.run(_play(day))
+                paper.stage("The books", clock())
+                held = prove(house, paper)
+                paper.end(house, day.broker.calls, time.monotonic() - began, held=held)
+                return 0 if held else 1
+
+
+def _settings(home: Path, issuer: DevIssuer, stripe_url: str) -> Settings:
+    merchant = MerchantSettings(
+        name=MERCHANT, bank="eurobank", address=stripe_url, financial_account="fa_sandbox",
+        timeout_s=5,
+    )  # fmt: skip
+    return Settings(
+        entity=ENTITY,
+        home=home,
+        issuer=ISSUER,
+        audience=AUDIENCE,
+        jwks=issuer.jwks,
+        merchants=(merchant,),
+        four_eyes_above={c: minor(Decimal(2_000), c) for c in CURRENCIES},
+        patience=PatienceSettings(again_s=1),
+    )
+
+
+async def _play(day: Day) -> None:
+    try:
+        for stage in STAGES:
+            await stage(day)
+    finally:
+        await day.broker.close()

@@ -1,0 +1,157 @@
+"""What stands behind the doors: the house, its read models, and what the doors count."""
+
+from __future__ import annotations
+
+import contextlib
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+from fastapi import Depends
+from prometheus_client import Counter
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg_pool import ConnectionPool
+from starlette.requests import Request
+
+from api.bootstrap import wall_clock
+from api.problems import ApiProblem
+from projections.waiting import ReadPosition
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from datetime import datetime
+
+    from psycopg import Connection
+
+    from api.bootstrap import House
+    from api.middleware import Metrics
+    from ledger.decision import Command, Receipt
+
+READERS_MAX: Final = 8
+WAIT_S: Final = 5.0
+"""How long a read waits for the position that it asks for; then the caller comes back."""
+CONNECT_S: Final = 5.0
+SAMPLES_MAX: Final = 100
+SAMPLE_BYTES: Final = 256
+
+
+class Reads:
+    """Read models, from connections that can do nothing else."""
+
+    def __init__(self, house: House) -> None:
+        self._models = _pool(house.database.dsn("finance_reader"), "read-models")
+        self._log = _pool(house.database.dsn("audit_reader"), "read-log")
+        self._seen = ReadPosition(house.database.dsn("finance_reader"))
+
+    def open(self) -> None:
+        """Connect, and begin to watch how far the read models are."""
+        self._models.open()
+        self._log.open()
+        self._seen.start()
+
+    def close(self) -> None:
+        """Disconnect."""
+        self._seen.close()
+        self._models.close()
+        self._log.close()
+
+    @contextlib.contextmanager
+    def models(self, after: int | None = None) -> Iterator[Connection[Any]]:
+        """Lend a connection to the read models, once they have seen the position.
+
+        Raises:
+            ApiProblem: `not_yet`, where they have not within `WAIT_S`.
+        """
+        if after is not None and not self._seen.wait_for(after, WAIT_S):
+            raise ApiProblem("not_yet")
+        with self._models.connection() as connection:
+            yield connection
+
+    @contextlib.contextmanager
+    def log(self) -> Iterator[Connection[Any]]:
+        """Lend a connection that reads the log as it is stored."""
+        with self._log.connection() as connection:
+            yield connection
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """The beginning of a message that no secret of ours had signed."""
+
+    at: datetime
+    route: str
+    code: str
+    head: bytes
+    size: int
+
+
+class Unverified:
+    """Messages that did not verify: all are counted, the newest sampled, none kept whole."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self.samples: deque[Sample] = deque(maxlen=SAMPLES_MAX)
+        self._count = Counter(
+            "counterfoil_webhooks_refused",
+            "Webhooks that did not verify, by route and code",
+            ("route", "code"),
+            registry=metrics.registry,
+        )
+
+    def add(self, route: str, code: str, raw: bytes, at: datetime) -> None:
+        """Count one, and keep its beginning."""
+        self._count.labels(route, code).inc()
+        self.samples.append(Sample(at, route, code, raw[:SAMPLE_BYTES], len(raw)))
+
+
+@dataclass(slots=True)
+class Front:
+    """Everything that a route reaches.
+
+    Attributes:
+        wall: the time on the wall, by which tokens and signatures are judged; the house may play
+            another day.
+    """
+
+    house: House
+    reads: Reads
+    metrics: Metrics
+    wall: Callable[[], datetime] = wall_clock
+    unverified: Unverified = field(init=False)
+    waiting: int = 0
+    """Commands at our doors that the book has not answered yet."""
+
+    def __post_init__(self) -> None:
+        """Count where the other counters are."""
+        self.unverified = Unverified(self.metrics)
+
+    async def submit(self, command: Command) -> Receipt:
+        """Submit a command and await what stands in the log because of it."""
+        self.waiting += 1
+        try:
+            return await self.house.book.asubmit(command)
+        finally:
+            self.waiting -= 1
+
+
+async def _front(request: Request) -> Front:
+    front = request.app.state.front
+    assert isinstance(front, Front), "an app that serves has a house behind it"
+    return front
+
+
+AtFront = Annotated[Front, Depends(_front)]
+"""Gives a route the house."""
+
+
+def _pool(dsn: str, name: str) -> ConnectionPool[Connection[Any]]:
+    given = conninfo_to_dict(dsn).get("options")
+    options = f"{given} -c TimeZone=UTC" if given else "-c TimeZone=UTC"
+    return ConnectionPool(
+        make_conninfo(dsn, options=options),
+        name=name,
+        min_size=0,
+        max_size=READERS_MAX,
+        timeout=CONNECT_S,
+        open=False,
+        kwargs={"autocommit": True},
+    )

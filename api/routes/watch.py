@@ -1,0 +1,79 @@
+"""Whether the house is alive, whether it can serve, and what it counts."""
+
+from __future__ import annotations
+
+import logging
+from typing import Annotated, Final, Literal
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from api.bodies import StrictRouter
+from api.caller import Caller
+from api.front import AtFront, Front
+from api.problems import ApiProblem
+from api.security import Needs
+from api.views import View
+from projections.waiting import lag
+
+ROUTER: Final = StrictRouter(tags=["operation"])
+LOG: Final = logging.getLogger("counterfoil.ready")
+LAG_EVENTS_MAX: Final = 50_000
+"""Read models that are further behind than this serve nobody."""
+EXPOSITION: Final = "text/plain; version=0.0.4; charset=utf-8"
+
+
+class Alive(View):
+    """The process answers."""
+
+    status: Literal["alive"] = "alive"
+
+
+class Ready(View):
+    """The house can serve."""
+
+    status: Literal["ready"] = "ready"
+
+
+@ROUTER.get("/healthz")
+async def healthz() -> Alive:
+    """Say that the process answers. Nothing is looked at."""
+    return Alive()
+
+
+@ROUTER.get("/readyz")
+def readyz(front: AtFront) -> Ready:
+    """Say that the books can be read and written. Which check failed is in our log only."""
+    for name, check in (("book", _book), ("read models", _models), ("access log", _access)):
+        try:
+            held = check(front)
+        except Exception:
+            LOG.exception("not ready: %s", name)
+            held = False
+        if not held:
+            LOG.warning("not ready: %s", name)
+            raise ApiProblem("not_ready")
+    return Ready()
+
+
+@ROUTER.get("/metrics", response_class=Response)
+def metrics(
+    request: Request,  # noqa: ARG001 - as every route has it
+    caller: Annotated[Caller, Needs("metrics:read")],  # noqa: ARG001 - only the door asks for it
+    front: AtFront,
+) -> Response:
+    """Tell everything that is counted, as Prometheus reads it."""
+    return Response(front.metrics.exposition(), media_type=EXPOSITION)
+
+
+def _book(front: Front) -> bool:
+    return front.house.book.head() > 0
+
+
+def _models(front: Front) -> bool:
+    with front.reads.log() as connection:
+        return lag(connection).behind <= LAG_EVENTS_MAX
+
+
+def _access(front: Front) -> bool:
+    return front.house.access.head() > 0

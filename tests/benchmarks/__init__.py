@@ -1,0 +1,1 @@
+"""Measurements: each prints its figures beside those of a peer, taken in the same run."""
