@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 import uvicorn
 
 from api.app import opened
+from api.settings import SettingsRefused
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,7 +29,7 @@ _LOOK_S: Final = 0.01
 
 
 class NotServing(Exception):
-    """The server did not come up; the text says why, as far as is known."""
+    """The server did not come up; its own log says why."""
 
 
 @contextlib.contextmanager
@@ -44,8 +45,8 @@ def serving(
         jwks: the token issuer's keys, where the settings name none.
 
     Raises:
-        NotServing: the port is taken, or the app did not start.
-        SettingsRefused: nobody says whose tokens are believed.
+        SettingsRefused: the port is taken, or nobody says whose tokens are believed.
+        NotServing: the app did not start.
     """
     settings = house.settings
     where = settings.host if host is None else host
@@ -82,7 +83,7 @@ def _listener(host: str, port: int) -> socket.socket:
         listener.bind((host, port))
     except OSError as error:
         listener.close()
-        raise NotServing(f"{host}:{port} cannot be served: {error.strerror}") from error
+        raise SettingsRefused(f"{host}:{port} cannot be served: {error.strerror}") from error
     return listener
 
 

@@ -148,7 +148,8 @@ def debit_legs(state: WalletState, amount: Money) -> list[Posting]:
         InsufficientFunds: less is available than asked for.
     """
     _same(state, amount)
-    _refuse_frozen(state)
+    if state.frozen:
+        raise Conflict("the wallet is frozen", code="wallet_frozen")
     if amount.minor > state.available:
         raise InsufficientFunds("the wallet does not hold this much")
     return [debit(_account(state, "client:wallet"), amount)]
@@ -279,11 +280,6 @@ def _held(state: WalletState, hold: UUID) -> int:
     if hold not in state.holds:
         raise NotFound("no such hold", code="no_such_hold")
     return state.holds[hold]
-
-
-def _refuse_frozen(state: WalletState) -> None:
-    if state.frozen:
-        raise Conflict("the wallet is frozen", code="wallet_frozen")
 
 
 def _same(state: WalletState, amount: Money) -> None:

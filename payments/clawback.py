@@ -29,8 +29,9 @@ if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
 
-    from ledger.decision import Decision
+    from ledger.decision import Decision, Fact
     from ledger.ids import DepositId
+    from ledger.journal import Entry
 
 
 def can_claw_back(state: DepositState) -> bool:
@@ -101,12 +102,7 @@ def claw_back(
     )
     after = require_deposit(decision, deposit).clawed_total
     if not state.is_credited:
-        kind = "unconverted" if state.status is DepositStatus.CONFIRMED else "suspense"
-        waiting = client_account(state.entity, f"client:{kind}", state.client)
-        client_side = [Posting(waiting, state.amount.currency, after - before)]
-        moved = bookings.clawed_back(
-            state.entity, client_side, [], counter, taken, "taken back before it was credited"
-        )
+        moved = _from_waiting(state, after - before, counter, taken)
         decision.record(stream, EntryPosted(cause=cause, entry=moved), at=at)
         return
     was, was_markup = credited_for(state, before)
@@ -118,13 +114,26 @@ def claw_back(
     legs, text = _client_side(purse, credited, dispute)
     moved = bookings.clawed_back(state.entity, legs, house, counter, taken, text)
     if credited.is_zero:
-        decision.record(deposit_stream(deposit), EntryPosted(cause=cause, entry=moved), at=at)
-    elif credited.minor < 0:
-        record(decision, purse, WalletCredited(cause=cause, entry=moved), at=at)
-    elif dispute is not None:
-        record(decision, purse, ContestCharged(dispute=dispute, entry=moved), at=at)
-    else:
-        record(decision, purse, WalletDebited(cause=cause, entry=moved), at=at)
+        decision.record(stream, EntryPosted(cause=cause, entry=moved), at=at)
+        return
+    record(decision, purse, _wallet_fact(credited, cause, dispute, moved), at=at)
+
+
+def _from_waiting(state: DepositState, minor: int, counter: Account, taken: Money) -> Entry:
+    """Take from what waits for a rate or for a person."""
+    kind = "unconverted" if state.status is DepositStatus.CONFIRMED else "suspense"
+    waiting = client_account(state.entity, f"client:{kind}", state.client)
+    client_side = [Posting(waiting, state.amount.currency, minor)]
+    text = "taken back before it was credited"
+    return bookings.clawed_back(state.entity, client_side, [], counter, taken, text)
+
+
+def _wallet_fact(credited: Money, cause: UUID, dispute: UUID | None, moved: Entry) -> Fact:
+    if credited.minor < 0:
+        return WalletCredited(cause=cause, entry=moved)
+    if dispute is not None:
+        return ContestCharged(dispute=dispute, entry=moved)
+    return WalletDebited(cause=cause, entry=moved)
 
 
 def _client_side(

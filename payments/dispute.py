@@ -72,7 +72,8 @@ FACT: dict[Phase, type[facts.CaseFact]] = {
 _ANY = frozenset(Phase)
 TRANSITIONS: dict[Phase, frozenset[Phase]] = {
     Phase.INQUIRY: _ANY,
-    Phase.CLOSED: frozenset({Phase.CLOSED, Phase.INQUIRY, Phase.OPEN, Phase.UNCLEAR}),
+    # A closed inquiry may become a chargeback, of which any later step may be told first.
+    Phase.CLOSED: _ANY,
     Phase.OPEN: _ANY - {Phase.INQUIRY, Phase.CLOSED},
     Phase.REPRESENTED: _ANY - {Phase.INQUIRY, Phase.CLOSED},
     Phase.PREVENTED: frozenset({Phase.PREVENTED, Phase.UNCLEAR}),

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from ledger.finding import Gate
+    from ledger.ids import DepositId
 
 RETURN_MARKUP_BPS = Decimal(0)
 """Markup on money that goes back to where it came from."""
@@ -178,13 +179,7 @@ def submit(
     amount = state.amount if conversion is None else conversion.bought
     payout = payout_id(withdrawal)
     if state.route.deposit is not None:
-        deposit = require_deposit(decision, state.route.deposit)
-        if amount.minor > deposit.refundable:
-            raise Conflict("the charge takes no such refund", code="charge_not_refundable")
-        decision.record(
-            deposit_stream(state.route.deposit),
-            facts.RefundReserved(deposit=state.route.deposit, payout=payout, amount=amount),
-        )
+        _reserve(decision, state.route.deposit, payout, amount)
     decision.record(
         withdrawal_stream(withdrawal),
         facts.WithdrawalSubmitted(withdrawal=withdrawal, payout=payout),
@@ -205,6 +200,15 @@ def submit(
     purse = require_wallet(decision, state.entity, state.client, state.amount.currency)
     captured = bookings.payout_submitted(purse, withdrawal, conversion)
     record(decision, purse, HoldCaptured(hold=withdrawal, entry=captured))
+
+
+def _reserve(decision: Decision, deposit: DepositId, payout: PayoutId, amount: Money) -> None:
+    if amount.minor > require_deposit(decision, deposit).refundable:
+        raise Conflict("the charge takes no such refund", code="charge_not_refundable")
+    decision.record(
+        deposit_stream(deposit),
+        facts.RefundReserved(deposit=deposit, payout=payout, amount=amount),
+    )
 
 
 def claim(decision: Decision, payout: PayoutId, attempt: int) -> None:

@@ -32,6 +32,7 @@ MERGE: Final = """
 INSERT INTO {table} ({columns}) SELECT {columns} FROM {stage}
 ON CONFLICT ({key}) DO UPDATE SET {changes}
 """
+EMPTY: Final = "DELETE FROM {stage}"
 LOAD: Final = "SELECT {columns} FROM {table} WHERE {key} = ANY(%s)"
 
 
@@ -78,8 +79,8 @@ class Target:
                 changes=SQL(changes) if isinstance(changes, str) else changes,
             )
         )
-        # The transaction may hold another batch.
-        self.cursor.execute(SQL("TRUNCATE {}").format(stage))
+        # The transaction may hold another batch. Not TRUNCATE, which writes the server's catalogue.
+        self.cursor.execute(SQL(EMPTY).format(stage=stage))
 
     def _copy(
         self, table: Identifier, columns: Sequence[str], rows: Iterable[Sequence[Any]]

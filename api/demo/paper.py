@@ -50,7 +50,7 @@ class Paper:
             ("dispute", "phase", "reason", "amount", "hours left"),
             [
                 (
-                    str(item["dispute"])[:8],
+                    str(item["dispute"])[-8:],
                     str(item["phase"]),
                     str(item["reason"]),
                     f"{item['currency']} {item['amount']}",

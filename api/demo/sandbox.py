@@ -126,4 +126,6 @@ class Day:
     def random_amount(self, currency: str, low: int = 20, high: int = 1_500) -> Money:
         """An amount of about so many dollars."""
         dollars = Decimal(self.chance.randrange(low * 100, high * 100)) / 100
-        return Money(max(1, minor(dollars, currency)), currency)
+        # Stripe takes three-decimal currencies in tens of their minor unit.
+        step = 10 if asset(currency).exponent == 3 else 1  # noqa: PLR2004
+        return Money(max(1, minor(dollars, currency) // step) * step, currency)

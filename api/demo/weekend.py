@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 SATURDAY = BEGINS + timedelta(days=1, hours=4)
 MONDAY = BEGINS + timedelta(days=3)
+TRIES_MAX = 20
 
 
 async def deposits_wait_for_a_rate(day: Day) -> None:
@@ -37,9 +38,12 @@ async def monday_brings_rates(day: Day) -> None:
     """Rates are back: what waited is converted at Monday's rate."""
     waited = len(day.house.worker.outstanding.unconverted)
     await day.until(MONDAY)
-    for _ in range(4):
+    for _ in range(TRIES_MAX):
         day.pass_time(timedelta(minutes=11))
         await day.calm()
+        if not day.house.worker.outstanding.unconverted:
+            break
+        await asyncio.sleep(0.2)
     left = len(day.house.worker.outstanding.unconverted)
     day.paper.stage("Monday: rates are back", day.clock())
     day.paper.say(f"{waited - left} waiting deposits converted, {left} still wait.")

@@ -38,12 +38,15 @@ def due(see: Outstanding, desk: Desk) -> Iterator[Job]:
 def _payments(see: Outstanding, desk: Desk, again: timedelta) -> Iterator[Job]:
     for deposit, call in list(see.payments.items()):
         if call.attempts == 0:
-            yield Job(("open", deposit), partial(deposits.open_payment, desk, deposit, 1), again)
+            # Whoever announced it opens the payment at once; this is for when they died.
+            if desk.clock() - call.since >= again:
+                act = partial(deposits.open_payment, desk, deposit, 1)
+                yield Job(("open", deposit), act, again)
         else:
             yield Job(("find", deposit), partial(deposits.look_up, desk, deposit, call), again)
     for deposit, position in list(see.unconverted.items()):
-        act = partial(deposits.convert_waiting, desk, deposit, position)
-        yield Job(("convert", deposit), act, desk.patience.unheard)
+        convert = partial(deposits.convert_waiting, desk, deposit, position)
+        yield Job(("convert", deposit), convert, desk.patience.unheard)
 
 
 def _withdrawals(see: Outstanding, desk: Desk, now: datetime, again: timedelta) -> Iterator[Job]:

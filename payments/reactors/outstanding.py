@@ -59,6 +59,7 @@ class Outstanding:
     _parked: dict[UUID, list[UUID]] = field(default_factory=dict)
     _waiting: dict[UUID, tuple[NoticeReceived, int]] = field(default_factory=dict)
     _clients: dict[PayoutId, ClientId] = field(default_factory=dict)
+    _foreign: set[DepositId] = field(default_factory=set)
 
     def see(self, event: Event) -> None:
         """Fold one event."""
@@ -107,6 +108,8 @@ class Outstanding:
                 )
                 self.payments[fact.deposit] = call
                 self.announced[fact.deposit] = call
+                if fact.amount.currency != fact.into:
+                    self._foreign.add(fact.deposit)
             case facts.PaymentClaimed() as fact:
                 pending = self.payments.get(_deposit(event))
                 self._claimed(pending, fact.attempt, event.recorded_at)
@@ -116,12 +119,13 @@ class Outstanding:
                 self.payments.pop(fact.deposit, None)
             case facts.DepositConfirmed() as fact:
                 self._drop_deposit(fact.deposit)
-                if fact.conversion is None:
+                if fact.conversion is None and fact.deposit in self._foreign:
                     self.unconverted[fact.deposit] = event.position
             case facts.DepositSuspended() as fact:
                 self._drop_deposit(fact.deposit)
             case facts.DepositConverted() as fact:
                 self.unconverted.pop(fact.deposit, None)
+                self._foreign.discard(fact.deposit)
             case _:
                 return False
         return True

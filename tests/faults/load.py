@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from threading import Event, Lock, Thread
@@ -25,14 +26,17 @@ from payments.deposit import deposit_stream
 from payments.facts import DepositConfirmed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
-    from ledger.decision import Decision
+    from ledger.decision import Decision, Receipt
 
 ENTITY = EntityId("acme-cy")
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 CLIENTS = tuple(ClientId(child_id(UUID(int=0), "drill", str(n))) for n in range(7))
 WRITERS = 8
+CALLERS = 32
+PAUSE_S = 0.1
+"""How long a refused writer waits before it goes on."""
 PAGE = 1_000
 
 
@@ -69,6 +73,14 @@ def deposit(number: int, *, keyed: bool = True) -> Command:
         contents=fingerprint(f"{number} {amount.text()}".encode()),
         names=(stream, purse),
     )
+
+
+def submit_again(book: Book, numbers: Iterable[int], *, keyed: bool = True) -> dict[int, Receipt]:
+    """Submit numbers, many at a time, and return the answers."""
+    asked = list(numbers)
+    with ThreadPoolExecutor(CALLERS) as callers:
+        receipts = callers.map(lambda n: book.submit(deposit(n, keyed=keyed)), asked)
+        return dict(zip(asked, receipts, strict=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +132,7 @@ class Writers:
                 self.told.unknown.append(number)
             except (Busy, psycopg.Error):
                 self.told.refused.append(number)
-                self._stopping.wait(0.02)
+                self._stopping.wait(PAUSE_S)
             except LogUnreadable:
                 self.told.refused.append(number)
                 return

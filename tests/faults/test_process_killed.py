@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.faults.load import check_wallets, deposit, open_book, read_log
+from tests.faults.load import check_wallets, open_book, read_log, submit_again
 from tests.faults.processes import write_until_killed
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def test_a_killed_process_loses_nothing_and_applies_nothing_twice(
     before = read_log(book)
     lost = [number for number in acknowledged if before.how_often(number) != 1]
     unheard = before.times.total() - len(acknowledged)
-    replayed = sum(book.submit(deposit(number)).replayed for number in sorted(asked))
+    replayed = sum(receipt.replayed for receipt in submit_again(book, asked).values())
     after = read_log(book)
     duplicated = sum(times > 1 for times in after.times.values())
     tell(
@@ -76,8 +76,7 @@ def test_control_without_request_keys_asking_again_applies_twice(
 ) -> None:
     acknowledged, _ = kill_and_ask_again(database, kills=1, keyed=False)
     book = open_book(database.dsn("book_writer"))
-    for number in sorted(acknowledged):
-        book.submit(deposit(number, keyed=False))
+    submit_again(book, acknowledged, keyed=False)
     after = read_log(book)
     duplicated = sum(times > 1 for times in after.times.values())
     tell(seed=SEED, kills=1, acknowledged=len(acknowledged), duplicated=duplicated)

@@ -16,7 +16,16 @@ import pytest
 from adapters.database.roles import prepare_embedded
 from ledger.errors import LogUnreadable
 from ledger.store import committer
-from tests.faults.load import Standing, Told, Writers, check_wallets, deposit, open_book, read_log
+from tests.faults.load import (
+    Standing,
+    Told,
+    Writers,
+    check_wallets,
+    deposit,
+    open_book,
+    read_log,
+    submit_again,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -132,10 +141,10 @@ def test_a_killed_server_loses_nothing_that_was_acknowledged(
     assert not drill.duplicated
     assert not [n for n in drill.told.refused if drill.standing.how_often(n)]
     assert patient or drill.told.refused, "no caller met the dead server"
-    for number, positions in drill.told.acknowledged.items():
-        again = book.submit(deposit(number))
+    for number, again in submit_again(book, drill.told.acknowledged).items():
         assert again.replayed
-        assert tuple(event.position for event in again.events) == positions
+        positions = tuple(event.position for event in again.events)
+        assert positions == drill.told.acknowledged[number]
     _resolve_by_key(book, drill)
     book.close()
 
@@ -143,8 +152,8 @@ def test_a_killed_server_loses_nothing_that_was_acknowledged(
 def _resolve_by_key(book: Book, drill: Drill) -> None:
     """Ask again for all that was not acknowledged: answered by the log, or done now."""
     unacknowledged = [*drill.told.unknown, *drill.told.refused]
-    for number in unacknowledged:
-        assert book.submit(deposit(number)).replayed == bool(drill.standing.how_often(number))
+    for number, receipt in submit_again(book, unacknowledged).items():
+        assert receipt.replayed == bool(drill.standing.how_often(number))
     after = read_log(book)
     numbers = [*drill.told.acknowledged, *unacknowledged]
     assert {after.how_often(number) for number in numbers} == {1}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from decimal import Decimal
 
 import pytest
 
@@ -361,6 +360,6 @@ def test_a_payout_in_another_currency_comes_back_at_the_conversion_with_which_it
         ("psp:clearing:stripe-eu", "USD"): 349_80,
         (f"client:wallet:{CLIENT}", "USD"): -349_80,
     }
-    assert world.payout_state(payout).conversion is not None
-    assert payouts.RETURN_MARKUP_BPS == Decimal(0)
-    assert RATES["USD", "EUR"].ask == Decimal("1.1502")
+    done = world.payout_state(payout).conversion
+    assert done is not None
+    assert (done.markup.minor, done.quote) == (0, RATES["USD", "EUR"])

@@ -1,0 +1,177 @@
+"""`counterfoil`: the house from the command line. `python -m api.cli` is the same.
+
+Exit codes: 0 done, and every check held; 1 a check did not hold; 2 it could not be done.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+from uuid import UUID
+
+from adapters.database.errors import DatabaseUnavailable
+from api.scopes import Role
+from api.settings import Settings, SettingsRefused, load
+from api.shell.output import Output
+from ledger.errors import LogUnreadable, Refusal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    Run = Callable[[argparse.Namespace, Settings, Output], int]
+
+FAILED: Final = 2
+SEED: Final = 1
+LAST_EVENTS: Final = 50
+_GIVEN: Final = ("home", "entity", "host", "port")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Do what the command line says."""
+    asked = _parser().parse_args(arguments)
+    out = Output(json=asked.json)
+    run: Run = asked.run
+    try:
+        given = {name: getattr(asked, name, None) for name in _GIVEN}
+        settings = load(asked.config, os.environ, **given)
+        return run(asked, settings, out)
+    except (SettingsRefused, DatabaseUnavailable, LogUnreadable, Refusal) as refused:
+        out.fail(str(refused))
+        return FAILED
+    except KeyboardInterrupt:
+        return FAILED
+
+
+# --- what is asked for; each loads only what it needs
+
+
+def _up(asked: argparse.Namespace, settings: Settings, out: Output) -> int:
+    from api.shell.up import up  # noqa: PLC0415
+
+    return up(settings, out, sandbox=asked.sandbox)
+
+
+def _token(asked: argparse.Namespace, settings: Settings, out: Output) -> int:
+    from api.shell.up import token  # noqa: PLC0415
+
+    return token(settings, out, asked.role, client=asked.client, subject=asked.subject)
+
+
+def _demo(asked: argparse.Namespace, settings: Settings, out: Output) -> int:  # noqa: ARG001
+    from api.demo import play  # noqa: PLC0415
+
+    return play(full=asked.full, json=out.json)
+
+
+def _trial_balance(asked: argparse.Namespace, settings: Settings, out: Output) -> int:
+    from api.shell.books import show_trial_balance  # noqa: PLC0415
+
+    return show_trial_balance(settings, out, at=asked.at, known_at=asked.known_at)
+
+
+def _explain(asked: argparse.Namespace, settings: Settings, out: Output) -> int:
+    from api.shell.books import explain  # noqa: PLC0415
+
+    return explain(settings, out, asked.account, asked.currency, asked.last)
+
+
+def _replay(asked: argparse.Namespace, settings: Settings, out: Output) -> int:
+    from api.shell.proofs import replay  # noqa: PLC0415
+
+    return replay(settings, out, adopt=asked.adopt)
+
+
+def _verify(asked: argparse.Namespace, settings: Settings, out: Output) -> int:  # noqa: ARG001
+    from api.shell.proofs import verify  # noqa: PLC0415
+
+    return verify(settings, out)
+
+
+def _export(asked: argparse.Namespace, settings: Settings, out: Output) -> int:
+    from api.shell.export import export  # noqa: PLC0415
+
+    return export(settings, out, asked.format, asked.out)
+
+
+def _tail(asked: argparse.Namespace, settings: Settings, out: Output) -> int:
+    from api.shell.export import tail  # noqa: PLC0415
+
+    return tail(settings, out, after=asked.after, follow=not asked.no_follow)
+
+
+def _bench_book(asked: argparse.Namespace, settings: Settings, out: Output) -> int:  # noqa: ARG001
+    from api.shell.bench import bench_book  # noqa: PLC0415
+
+    return bench_book(out, quick=asked.quick, seed=asked.seed)
+
+
+# --- the words of the command line
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="counterfoil", description="The ledger and payments core of a broker."
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_house(commands)
+    _add_books(commands)
+    bench = commands.add_parser("bench", help="measure").add_subparsers(required=True)
+    book = _command(bench, "book", _bench_book, "durable movements a second beside pgbench")
+    book.add_argument("--quick", action="store_true", help="within 40 seconds")
+    book.add_argument("--seed", type=int, default=SEED)
+    events = commands.add_parser("events", help="the log").add_subparsers(required=True)
+    tail = _command(events, "tail", _tail, "events as they are recorded")
+    tail.add_argument("--after", type=int, metavar="POSITION", help="begin behind this position")
+    tail.add_argument("--no-follow", action="store_true", help="end at the head of the log")
+    return parser
+
+
+def _add_house(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    up = _command(commands, "up", _up, "run everything in this process")
+    up.add_argument("--sandbox", action="store_true", help="with a simulated Stripe and tokens")
+    up.add_argument("--host", help="address to serve at")
+    up.add_argument("--port", type=int, help="port to serve at; 0 takes any free one")
+    token = _command(commands, "token", _token, "mint a token of the sandbox")
+    token.add_argument("role", choices=[role.value for role in Role])
+    token.add_argument("--client", type=UUID, help="the client that a client's token reaches")
+    token.add_argument("--subject", default="", help="person:NAME or service:NAME")
+    demo = _command(commands, "demo", _demo, "play a broker's day and prove the books")
+    demo.add_argument("--full", action="store_true", help="the long day")
+
+
+def _add_books(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    trial = _command(commands, "trial-balance", _trial_balance, "every account, by currency")
+    trial.add_argument("--at", metavar="TIME", help="effective until then")
+    trial.add_argument("--known-at", metavar="TIME", help="as it was known then")
+    explain = _command(commands, "explain", _explain, "a balance down to its events")
+    explain.add_argument("account", help="e.g. client:wallet:<id>, psp:clearing:<account>")
+    explain.add_argument("--currency", help="one of them; all by default")
+    explain.add_argument("--last", type=int, default=LAST_EVENTS, help="events to show")
+    replay = _command(commands, "replay", _replay, "rebuild the read models and compare")
+    replay.add_argument("--adopt", action="store_true", help="put the rebuilt ones in place")
+    _command(commands, "verify", _verify, "chain, entries, read models, record of access")
+    export = _command(commands, "export", _export, "the whole log for other programs")
+    export.add_argument("--format", choices=("hledger", "csv"), required=True)
+    export.add_argument("--out", metavar="FILE", help="the terminal by default")
+
+
+def _command(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser],
+    name: str,
+    run: Run,
+    words: str,
+) -> argparse.ArgumentParser:
+    parser = commands.add_parser(name, help=words, description=words)
+    parser.add_argument("--json", action="store_true", help="for programs: JSON and nothing else")
+    parser.add_argument("--config", type=Path, metavar="FILE", help="settings in TOML")
+    parser.add_argument("--home", type=Path, metavar="FOLDER", help="where the books are kept")
+    parser.add_argument("--entity", help="the legal entity whose book it is")
+    parser.set_defaults(run=run)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

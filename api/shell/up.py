@@ -1,0 +1,136 @@
+"""Running everything in one process: database, book, projections, worker, doors, and a sandbox."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import secrets
+import signal
+import threading
+from typing import TYPE_CHECKING, Final
+
+from adapters.psp.stripe.simulator import StripeSimulator
+from api.bootstrap import open_house, wall_clock, working
+from api.devtokens import AUDIENCE, ISSUER, DevIssuer
+from api.logs import log_to_stderr
+from api.scopes import Role
+from api.serve import serving
+from api.settings import MerchantSettings, SettingsRefused
+from ledger.ids import ClientId, EntityId
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from uuid import UUID
+
+    from api.settings import Settings
+    from api.shell.output import Output
+
+MERCHANT: Final = "stripe-eu"
+BANK: Final = "eurobank"
+FINANCIAL_ACCOUNT: Final = "fa_sandbox"
+FOUR_EYES_ABOVE: Final = {"EUR": 2_000_00, "USD": 2_000_00, "GBP": 2_000_00}
+"""Minor units up to which nobody approves in the sandbox."""
+TOUR: Final = r"""
+Try, in another terminal:
+
+  ask() { curl -s -H "Authorization: Bearer $(counterfoil token $1)" "@API$2" "${@:3}"; echo; }
+  write() { ask "$1" "$2" -H "Content-Type: application/json" -H "Idempotency-Key: $RANDOM" \
+    -d "$3"; }
+
+  write crm /v1/clients \
+    '{"residence":"CY","category":"retail","account_currency":"EUR","name_ref":"crm:1"}'
+  CLIENT=...    # the id in the answer
+  write "client --client $CLIENT" /v1/deposits '{"client":"'$CLIENT'","amount":"100.00",
+    "currency":"EUR","provider":"stripe","merchant_account":"stripe-eu","method":"card"}'
+  curl -s @STRIPE/_sim/pay -d '{"intent":"pi_..."}'    # the reference in the answer
+  ask "client --client $CLIENT" /v1/clients/$CLIENT/wallets
+  counterfoil trial-balance; counterfoil verify; counterfoil events tail
+
+Ctrl-C closes the house."""
+_SECRETS: Final = "COUNTERFOIL_STRIPE_STRIPE_EU_"
+
+
+def up(settings: Settings, out: Output, *, sandbox: bool) -> int:
+    """Serve until a signal ends it."""
+    log_to_stderr(logging.WARNING if sandbox else logging.INFO)
+    with contextlib.ExitStack() as open_:
+        stripe = open_.enter_context(_stripe()) if sandbox else None
+        environ = dict(os.environ)
+        if stripe is not None:
+            environ |= _sandbox_secrets()
+            settings = _in_sandbox(settings, stripe.url)
+        house = open_.enter_context(open_house(settings, environ=environ))
+        open_.enter_context(working(house))
+        url = open_.enter_context(serving(house))
+        if stripe is not None:
+            secret = environ[f"{_SECRETS}WEBHOOK_SECRETS"]
+            stripe.send_webhooks_to(f"{url}/webhooks/stripe/{MERCHANT}", secret)
+            stripe.deliver_by_itself()
+        _tell(out, settings, url, None if stripe is None else stripe.url)
+        _until_told().wait()
+    out.say("closed")
+    return 0
+
+
+def token(settings: Settings, out: Output, role: str, *, client: UUID | None, subject: str) -> int:
+    """Mint a token of the sandbox: for an hour, believed by a house on the same home only."""
+    if (role == Role.CLIENT) != (client is not None):
+        raise SettingsRefused("a client's token names its client, others name none")
+    issuer = DevIssuer.at_home(settings.home)
+    minted = issuer.mint(
+        Role(role),
+        EntityId(settings.entity),
+        subject=subject,
+        client=None if client is None else ClientId(client),
+    )
+    out.data({"role": role, "token": minted})
+    if not out.json:
+        out.raw(f"{minted}\n")
+    return 0
+
+
+@contextlib.contextmanager
+def _stripe() -> Iterator[StripeSimulator]:
+    # Another seed each time: the books of the home remember the ids of the last one.
+    with StripeSimulator(secrets.randbits(32), wall_clock) as stripe:
+        yield stripe
+
+
+def _sandbox_secrets() -> dict[str, str]:
+    return {
+        f"{_SECRETS}API_KEY": "sk_test_sandbox",
+        f"{_SECRETS}WEBHOOK_SECRETS": f"whsec_{secrets.token_hex(16)}",
+    }
+
+
+def _in_sandbox(settings: Settings, stripe_url: str) -> Settings:
+    issuer = DevIssuer.at_home(settings.home)
+    merchant = MerchantSettings(
+        name=MERCHANT, bank=BANK, address=stripe_url, financial_account=FINANCIAL_ACCOUNT
+    )
+    given = {
+        "issuer": ISSUER,
+        "audience": AUDIENCE,
+        "jwks": issuer.jwks,
+        "merchants": (merchant,),
+        "four_eyes_above": dict(FOUR_EYES_ABOVE) | settings.four_eyes_above,
+        "rates": "sandbox",
+    }
+    return settings.model_copy(update=given)
+
+
+def _until_told() -> threading.Event:
+    told = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: told.set())
+    return told
+
+
+def _tell(out: Output, settings: Settings, url: str, stripe: str | None) -> None:
+    out.data({"entity": settings.entity, "home": str(settings.home), "api": url, "stripe": stripe})
+    out.say(f"{settings.entity}: the doors are at {url}, the books in {settings.home}")
+    if stripe is None:
+        return
+    out.say(f"a simulated Stripe is at {stripe}; its webhooks come by themselves\n")
+    out.say(TOUR.replace("@API", url).replace("@STRIPE", stripe))
