@@ -61,7 +61,7 @@ def _token(asked: argparse.Namespace, settings: Settings, out: Output) -> int:
 
 
 def _demo(asked: argparse.Namespace, settings: Settings, out: Output) -> int:  # noqa: ARG001
-    from api.demo import play  # noqa: PLC0415
+    from api.demo.day import play  # noqa: PLC0415
 
     return play(full=asked.full, json=out.json)
 

@@ -28,7 +28,7 @@ LOG: Final = logging.getLogger("counterfoil.worker")
 BATCH_EVENTS: Final = 2_000
 BATCH_JOBS: Final = 256
 REMEMBERED_MAX: Final = 20_000
-HANDS: Final = 4
+HANDS: Final = 16
 """Conversations that go on at the same time."""
 IDLE_S: Final = 0.25
 

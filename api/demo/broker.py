@@ -3,90 +3,74 @@
 from __future__ import annotations
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID, uuid5
 
-import httpx
-
-from api.scopes import Role
-from ledger.ids import ClientId, EntityId
+from api.demo.lines import Lines
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
 
     from api.devtokens import DevIssuer
+    from api.scopes import Role
+    from ledger.ids import ClientId, EntityId
 
-CALLERS: Final = 32
+CALLERS: Final = 24
 """Calls that the demo makes at the same time."""
 _KEYS: Final = UUID("6f1d8e1c-7d50-4d2b-9a4e-2f6d0a7b1c55")
-
-
-class Refused(Exception):
-    """The API said no."""
-
-    def __init__(self, status: int, problem: dict[str, Any]) -> None:
-        super().__init__(f"{status} {problem.get('code')}: {problem.get('detail')}")
-        self.status = status
-        self.code = str(problem.get("code"))
 
 
 class Broker:
     """Calls the API as one role or client after the other."""
 
     def __init__(self, url: str, issuer: DevIssuer, entity: EntityId) -> None:
-        limits = httpx.Limits(max_connections=CALLERS, max_keepalive_connections=CALLERS)
-        self._http = httpx.AsyncClient(base_url=url, limits=limits, timeout=60)
+        self._lines = Lines(url)
         self._issuer, self._entity = issuer, entity
         self._tokens: dict[str, str] = {}
-        self._turn = asyncio.Semaphore(CALLERS)
+        self._callers = ThreadPoolExecutor(CALLERS, thread_name_prefix="caller")
         self.calls = 0
 
-    async def close(self) -> None:
-        """Close the connections."""
-        await self._http.aclose()
+    def close(self) -> None:
+        """Let the callers go."""
+        self._callers.shutdown()
 
     async def post(
         self, role: Role, path: str, key: str, whose: ClientId | None = None, /, **body: Any
     ) -> dict[str, Any]:
         """Write, as a role or as one client, under an idempotency key that every run repeats."""
-        headers = {
-            "Authorization": f"Bearer {self._token(role, whose)}",
-            "Idempotency-Key": str(uuid5(_KEYS, key)),
-        }
-        async with self._turn:
-            self.calls += 1
-            return _read(await self._http.post(path, json=body, headers=headers))
+        call = partial(
+            self._lines.call,
+            "POST",
+            path,
+            body=body,
+            Authorization=f"Bearer {self._token(role, whose)}",
+            Idempotency_Key=str(uuid5(_KEYS, key)),
+        )
+        answer: dict[str, Any] = await self.aside(call)
+        return answer
 
     async def get(
         self, role: Role, path: str, whose: ClientId | None = None, /, **query: Any
     ) -> dict[str, Any]:
-        """Read."""
-        headers = {"Authorization": f"Bearer {self._token(role, whose)}"}
-        async with self._turn:
-            self.calls += 1
-            return _read(await self._http.get(path, params=query, headers=headers))
+        """Read, as a role or as one client."""
+        token = f"Bearer {self._token(role, whose)}"
+        call = partial(self._lines.call, "GET", path, query=query, Authorization=token)
+        answer: dict[str, Any] = await self.aside(call)
+        return answer
 
     async def all(self, act: Callable[..., Awaitable[Any]], each: Iterable[Any]) -> list[Any]:
         """Do the same for each, many at a time."""
         return await asyncio.gather(*(act(one) for one in each))
 
-    def person(self, role: Role, name: str) -> Broker:
-        """The same API, called by a person of that role."""
-        other = object.__new__(Broker)
-        other.__dict__ = {**self.__dict__, "_tokens": {}}
-        token = self._issuer.mint(role, self._entity, subject=f"person:{name}")
-        other._tokens = {role.value: token}
-        return other
+    async def aside(self, call: Callable[[], Any]) -> Any:
+        """Make a call in one of the callers' threads."""
+        self.calls += 1
+        return await asyncio.get_running_loop().run_in_executor(self._callers, call)
 
     def _token(self, role: Role, client: ClientId | None) -> str:
         name = role.value if client is None else str(client)
         if name not in self._tokens:
             self._tokens[name] = self._issuer.mint(role, self._entity, client=client)
         return self._tokens[name]
-
-
-def _read(answer: httpx.Response) -> dict[str, Any]:
-    body: dict[str, Any] = answer.json()
-    if answer.is_error:
-        raise Refused(answer.status_code, body)
-    return body

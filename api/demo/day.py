@@ -103,4 +103,4 @@ async def _play(day: Day) -> None:
         for stage in STAGES:
             await stage(day)
     finally:
-        await day.broker.close()
+        day.broker.close()

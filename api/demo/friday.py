@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from api.demo.broker import Refused
+from api.demo.lines import Refused
 from api.demo.sandbox import BEGINS, COUNTRY, CURRENCIES, MERCHANT, Person
 from api.scopes import Role
 from ledger.ids import ClientId
@@ -115,9 +114,7 @@ async def deposit(day: Day, number: int, person: Person, currency: str) -> None:
         outcome = "succeeded"
         person.deposits.append({**answer, "amount": amount, "number": number})
     card = f"card-{str(person.id)[-6:]}"
-    await asyncio.to_thread(
-        day.stripe.tell, "pay", intent=reference, outcome=outcome, instrument=card
-    )
+    await day.stripe_tells("pay", intent=reference, outcome=outcome, instrument=card)
 
 
 async def withdrawals_are_asked_for(day: Day) -> None:
@@ -151,7 +148,7 @@ async def withdraw(day: Day, number: int, person: Person) -> dict[str, Any] | No
     if number % 2:
         route: dict[str, Any] = {"kind": "refund", "deposit": paid["deposit"]}
     else:
-        recipient, method = await asyncio.to_thread(day.stripe.tell, "add_recipient")
+        recipient, method = await day.stripe_tells("add_recipient")
         route = {
             "kind": "bank",
             "recipient": recipient,
@@ -200,13 +197,13 @@ async def payouts_come_back(day: Day) -> None:
     outbound = [i for i in sent["items"] if str(i.get("reference") or "").startswith("obp_")]
     refunds = [i for i in sent["items"] if str(i.get("reference") or "").startswith("re_")]
     for item in outbound:
-        await asyncio.to_thread(day.stripe.tell, "post_outbound", payment=item["reference"])
+        await day.stripe_tells("post_outbound", payment=item["reference"])
     await day.calm()
     returned, failed = outbound[:3], refunds[:3]
     for item in returned:
-        await asyncio.to_thread(day.stripe.tell, "return_outbound", payment=item["reference"])
+        await day.stripe_tells("return_outbound", payment=item["reference"])
     for item in failed:
-        await asyncio.to_thread(day.stripe.tell, "fail_refund", refund=item["reference"])
+        await day.stripe_tells("fail_refund", refund=item["reference"])
     await day.calm()
     day.paper.stage("Payouts leave, some come back", day.clock())
     day.paper.say(

@@ -8,6 +8,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from api.demo.figures import SEED
@@ -52,7 +53,7 @@ FULL: Final = Size(clients=1_000, deposits=20_000, weekend=600, withdrawals=1_50
 
 ROUNDS_MAX: Final = 60
 WAITS_MAX: Final = 400
-DELIVERERS: Final = 4
+DELIVERERS: Final = 16
 
 
 @dataclass(slots=True)
@@ -85,6 +86,10 @@ class Day:
     # The same day in every run: no place for a secret.
     chance: random.Random = field(default_factory=lambda: random.Random(SEED))  # noqa: S311
 
+    async def stripe_tells(self, method: str, **arguments: Any) -> Any:
+        """Call one method of the simulated Stripe."""
+        return await self.broker.aside(partial(self.stripe.tell, method, **arguments))
+
     def pass_time(self, by: timedelta) -> None:
         """Let the clock go on, ours and Stripe's."""
         self.clock.advance(by)
@@ -99,9 +104,7 @@ class Day:
     async def calm(self) -> None:
         """Deliver what waits and let the worker finish what it can finish now."""
         for _ in range(ROUNDS_MAX):
-            sent = await asyncio.to_thread(
-                self.stripe.tell, "deliver", only_due=False, workers=DELIVERERS
-            )
+            sent = await self.stripe_tells("deliver", only_due=False, workers=DELIVERERS)
             await self._worker_rests()
             self.pass_time(timedelta(seconds=2))
             if not sent["accepted"] and not self._is_busy():

@@ -11,13 +11,12 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
-import httpx
-
 from adapters.psp.stripe.simulator.clock import ManualClock
 from adapters.psp.stripe.simulator.deliveries import Plan
 from adapters.psp.stripe.simulator.faults import Fault, Faults
 from adapters.psp.stripe.simulator.simulator import StripeSimulator
 from adapters.psp.stripe.simulator.world import Terms
+from api.demo.lines import Lines
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -50,7 +49,7 @@ class StripeProcess:
         )
         assert self._process.stdout is not None
         self.url = self._process.stdout.readline().decode().strip()
-        self._http = httpx.Client(base_url=self.url, timeout=120)
+        self._lines = Lines(self.url)
 
     def __enter__(self) -> StripeProcess:
         return self
@@ -62,16 +61,13 @@ class StripeProcess:
         trace: TracebackType | None,
     ) -> None:
         """End the process by closing what it listens to."""
-        self._http.close()
         assert self._process.stdin is not None
         self._process.stdin.close()
         self._process.wait(timeout=30)
 
     def tell(self, method: str, **arguments: Any) -> Any:
         """Call one method of the simulator."""
-        answer = self._http.post(f"/_sim/{method}", json=arguments)
-        answer.raise_for_status()
-        return answer.json()
+        return self._lines.call("POST", f"/_sim/{method}", body=arguments)
 
 
 def main() -> None:

@@ -60,8 +60,7 @@ async def cardholders_dispute(day: Day) -> None:
         if charge is None:
             continue
         opened.append(
-            await asyncio.to_thread(
-                day.stripe.tell,
+            await day.stripe_tells(
                 "open_dispute",
                 charge=charge,
                 inquiry=index == 0,
@@ -75,9 +74,7 @@ async def cardholders_dispute(day: Day) -> None:
     day.paper.disputes(queue["items"], day.clock())
     for index, found in enumerate(opened[1:]):
         verdict = "lost" if index % 2 else "won"
-        await asyncio.to_thread(
-            day.stripe.tell, "close_dispute", dispute=found["id"], verdict=verdict
-        )
+        await day.stripe_tells("close_dispute", dispute=found["id"], verdict=verdict)
         day.told[verdict] += 1
     await day.calm()
     day.paper.say(f"{day.told['won']} won, {day.told['lost']} lost, 1 inquiry stays open.")
@@ -86,9 +83,9 @@ async def cardholders_dispute(day: Day) -> None:
 async def stripe_settles(day: Day) -> None:
     """Stripe pays our bank what is left after its fees, line by line."""
     day.pass_time(timedelta(days=3))
-    payouts = await asyncio.to_thread(day.stripe.tell, "settle", early=True)
+    payouts = await day.stripe_tells("settle", early=True)
     for payout in payouts:
-        await asyncio.to_thread(day.stripe.tell, "pay_settlement", payout=payout["id"])
+        await day.stripe_tells("pay_settlement", payout=payout["id"])
     await day.calm()
     day.paper.stage("Stripe settles to our bank", day.clock())
     words = ", ".join(

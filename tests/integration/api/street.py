@@ -12,10 +12,11 @@ from uuid import UUID
 import httpx
 
 from adapters.psp.stripe.simulator import ManualClock, StripeSimulator
+from api.app import opened
 from api.bootstrap import wire
 from api.devtokens import AUDIENCE, ISSUER, DevIssuer
 from api.scopes import Role
-from api.serve import serving
+from api.serve import listening
 from api.settings import MerchantSettings, Settings
 from ledger.ids import ClientId, EntityId
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from adapters.database.roles import Database
     from api.bootstrap import House
+    from api.front import Front
 
 ENTITY = EntityId("acme-cy")
 MERCHANT = "stripe-eu"
@@ -39,6 +41,7 @@ class Street:
     """Plays the people around the house. The worker works when `calm` says so, and not else."""
 
     house: House
+    front: Front
     stripe: StripeSimulator
     http: httpx.Client
     issuer: DevIssuer
@@ -157,11 +160,11 @@ def open_street(database: Database, home: Path, **changes: Any) -> Iterator[Stre
         with (
             wire(settings, database, environ=environ, clock=clock) as house,
             projecting(house),
-            serving(house, port=0) as url,
+            listening(app := opened(house), "127.0.0.1", 0) as url,
             httpx.Client(base_url=url, timeout=30) as http,
         ):
             stripe.send_webhooks_to(f"{url}/webhooks/stripe/{MERCHANT}", SECRET)
-            yield Street(house, stripe, http, issuer, clock)
+            yield Street(house, app.state.front, stripe, http, issuer, clock)
 
 
 @contextlib.contextmanager
@@ -188,6 +191,17 @@ def deposit(client: str, amount: str = "10.00", currency: str = "EUR") -> dict[s
         "merchant_account": MERCHANT,
         "method": "card",
     }
+
+
+def withdrawal(client: str, paid: str, amount: str = "10.00") -> dict[str, Any]:
+    """Write the body of a withdrawal back to a deposit's charge."""
+    route = {"kind": "refund", "deposit": paid}
+    return {"client": client, "amount": amount, "currency": "EUR", "route": route}
+
+
+def quote(client: str) -> dict[str, Any]:
+    """Write the body of a request for a quote: a hundred euro into dollar."""
+    return {"client": client, "amount": "100.00", "currency": "EUR", "into": "USD"}
 
 
 def _settings(home: Path, issuer: DevIssuer, stripe_url: str, **changes: Any) -> Settings:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from api.scopes import MATRIX, Door, Role
-from tests.integration.api.street import NOBODY, deposit
+from tests.integration.api.street import deposit
 from tests.unit.api.hostile import CANARY
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from tests.integration.api.street import Street
 
 HANDS = 8
+NO_CLIENT, NO_QUOTE, NO_WITHDRAWAL = (f"0192f0c0-0000-7000-8000-00000000000{n}" for n in "123")
 
 SHAPES = {
     "empty": b"",
@@ -40,8 +41,8 @@ SHAPES = {
 }
 VALUES = (
     *("1e999999", "NaN", "Infinity", "-0", "1.5", "9" * 5000, "-1", "[]", "{}", "[[[[]]]]"),
-    *('""', '" "', '"\\ud800"', '"\\u0000"', '"\\u202e"', '"\\n"', '"٣"', '"\uff11"', '"1e5"'),
-    *(f'"{"9" * 5000}"', '"-1"', '"+1"', '"0x10"', '"1_000"', '"1,00"', '"\' OR 1=1 --"'),
+    *('""', '" "', '"\\ud800"', '"\\u0000"', '"\\u202e"', '"\\n"', '"٣"', '"\uff11"'),
+    *(f'"{"9" * 5000}"', '"+1"', '"1,00"', '"\' OR 1=1 --"'),
     *(f'"../{CANARY}"', '"<script>"', '"${jndi:x}"', '"%00"', '"🦊"'),
 )
 MEANT = (
@@ -51,20 +52,24 @@ MEANT = (
     ("into", '"XDR"'),
     ("account_currency", '"ANG"'),
     ("amount", '"0"'),
+    ("amount", '"1e5"'),
+    ("amount", '"0x10"'),
+    ("amount", '"1_000"'),
     ("amount", '"0.00"'),
     ("amount", '"0.001"'),
     ("amount", '"999999999999999"'),
-    ("client", f'"{NOBODY}"'),
+    ("client", f'"{NO_CLIENT}"'),
     ("provider", '"nobody"'),
     ("merchant_account", '"nobody"'),
     ("valid_until", '"1970-01-01T00:00:00Z"'),
     ("happened_at", '"2026-02-30T00:00:00Z"'),
     ("bid", '"0"'),
+    ("bid", '"1e-5"'),
     ("bid", '"999999999999"'),
     ("level", "4"),
     ("level", "0"),
     ("decision", '"revoke"'),
-    ("quote", f'"{NOBODY}"'),
+    ("quote", f'"{NO_QUOTE}"'),
     ("frozen", '"true"'),
     ("frozen", "1"),
     ("final", "true"),
@@ -72,7 +77,7 @@ MEANT = (
 )
 
 
-class Door_:
+class WritingDoor:
     """A writing door: who may knock, where, and a body that fits."""
 
     def __init__(self, role: Role, path: str, body: dict[str, Any] | None, who: str = "") -> None:
@@ -80,7 +85,7 @@ class Door_:
 
 
 @pytest.fixture(scope="module")
-def doors(shared: Street) -> list[Door_]:
+def doors(shared: Street) -> list[WritingDoor]:
     client = shared.register("EUR")
     bank = {
         "kind": "bank",
@@ -103,35 +108,37 @@ def doors(shared: Street) -> list[Door_]:
     activity = {"kind": "login", "happened_at": "2026-10-22T08:00:00Z", "ip_ref": "ip:1"}
     price = {"base": "EUR", "quote": "GBP", "bid": "0.86", "ask": "0.87"}
     return [
-        Door_(Role.CRM, "/v1/clients", person),
-        Door_(Role.CRM, f"/v1/clients/{client}/activity", activity),
-        Door_(Role.CRM, f"/v1/clients/{client}/trading-accounts", login),
-        Door_(
+        WritingDoor(Role.CRM, "/v1/clients", person),
+        WritingDoor(Role.CRM, f"/v1/clients/{client}/activity", activity),
+        WritingDoor(Role.CRM, f"/v1/clients/{client}/trading-accounts", login),
+        WritingDoor(
             Role.RISK,
             f"/v1/clients/{client}/freeze",
             {"currency": "EUR", "frozen": True, "reason": "r"},
             "person:eve",
         ),
-        Door_(Role.COMPLIANCE, f"/v1/kyc/{client}", {"decision": "approve"} | level),
-        Door_(Role.OPERATIONS, "/v1/deposits", deposit(client) | {"quote": NOBODY}),
-        Door_(
+        WritingDoor(Role.COMPLIANCE, f"/v1/kyc/{client}", {"decision": "approve"} | level),
+        WritingDoor(Role.OPERATIONS, "/v1/deposits", deposit(client) | {"quote": NO_QUOTE}),
+        WritingDoor(
             Role.OPERATIONS,
             "/v1/withdrawals",
             {"client": client, "amount": "1.00", "currency": "EUR", "route": bank},
         ),
-        Door_(Role.OPERATIONS, f"/v1/withdrawals/{NOBODY}/cancel", None),
-        Door_(Role.OPERATIONS, f"/v1/withdrawals/{NOBODY}/approve", None, "person:ana"),
-        Door_(
+        WritingDoor(Role.OPERATIONS, f"/v1/withdrawals/{NO_WITHDRAWAL}/cancel", None),
+        WritingDoor(
+            Role.OPERATIONS, f"/v1/withdrawals/{NO_WITHDRAWAL}/approve", None, "person:ana"
+        ),
+        WritingDoor(
             Role.OPERATIONS,
             "/v1/conversions/quotes",
             {"client": client, "amount": "1.00", "currency": "EUR", "into": "USD"},
         ),
-        Door_(Role.OPERATIONS, "/v1/conversions", {"client": client, "quote": NOBODY}),
-        Door_(Role.FINANCE, "/v1/rates", price),
+        WritingDoor(Role.OPERATIONS, "/v1/conversions", {"client": client, "quote": NO_QUOTE}),
+        WritingDoor(Role.FINANCE, "/v1/rates", price),
     ]
 
 
-def test_every_writing_door_is_tried(doors: list[Door_]) -> None:
+def test_every_writing_door_is_tried(doors: list[WritingDoor]) -> None:
     tried = {door.path.count("/") for door in doors}
     writing = [row for row in MATRIX if row.method == "POST" and row.door is Door.BEARER]
 
@@ -140,13 +147,13 @@ def test_every_writing_door_is_tried(doors: list[Door_]) -> None:
 
 
 def test_no_hostile_body_is_taken_breaks_anything_or_comes_back(
-    shared: Street, doors: list[Door_]
+    shared: Street, doors: list[WritingDoor]
 ) -> None:
     head = shared.house.book.head()
     for door in doors:
         shared.headers(door.role, None, door.who)
 
-    def knock(knocked: tuple[Door_, str, bytes]) -> tuple[str, str, httpx.Response]:
+    def knock(knocked: tuple[WritingDoor, str, bytes]) -> tuple[str, str, httpx.Response]:
         door, name, raw = knocked
         headers = shared.headers(door.role, None, door.who) | {
             "Idempotency-Key": f"hostile-{hash(knocked[1:])}",
@@ -157,7 +164,7 @@ def test_no_hostile_body_is_taken_breaks_anything_or_comes_back(
     with ThreadPoolExecutor(HANDS) as pool:
         answers = list(pool.map(knock, _knocks(doors)))
 
-    assert len(answers) > 1_500
+    assert len(answers) > 1_400
     for path, name, answer in answers:
         assert 400 <= answer.status_code < 500, (path, name, answer.text)
         assert answer.headers["content-type"] == "application/problem+json"
@@ -165,7 +172,7 @@ def test_no_hostile_body_is_taken_breaks_anything_or_comes_back(
     assert shared.house.book.head() == head
 
 
-def test_a_body_that_fits_is_taken(shared: Street, doors: list[Door_]) -> None:
+def test_a_body_that_fits_is_taken(shared: Street, doors: list[WritingDoor]) -> None:
     taken = [
         shared.ask(door.role, door.path, door.body, subject=door.who).status_code
         for door in doors
@@ -175,7 +182,7 @@ def test_a_body_that_fits_is_taken(shared: Street, doors: list[Door_]) -> None:
     assert taken == [201, 201, 201]
 
 
-def _knocks(doors: list[Door_]) -> Iterator[tuple[Door_, str, bytes]]:
+def _knocks(doors: list[WritingDoor]) -> Iterator[tuple[WritingDoor, str, bytes]]:
     for door in doors:
         for name, raw in SHAPES.items():
             yield door, name, raw
