@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,8 @@ class Paper:
     """Writes for a person, or nothing at all when a program reads."""
 
     def __init__(self, *, quiet: bool) -> None:
+        self._quiet = quiet
+        self._proofs: list[dict[str, object]] = []
         self._console = Console(file=sys.stdout, quiet=quiet, highlight=False, width=100)
 
     def stage(self, title: str, at: datetime) -> None:
@@ -63,6 +66,7 @@ class Paper:
 
     def proof(self, holds: bool, words: str) -> None:  # noqa: FBT001 - a verdict
         """Write a proof and its outcome."""
+        self._proofs.append({"held": holds, "proof": words})
         mark = "[green]✓[/]" if holds else "[bold red]✗[/]"
         self._console.print(f"  {mark} {words}")
 
@@ -70,6 +74,10 @@ class Paper:
         """Say how it ended, and where to look next."""
         verdict = "Every proof held." if held else "A PROOF DID NOT HOLD."
         events = house.book.head()
+        if self._quiet:
+            figures = {"events": events, "calls": calls, "seconds": round(seconds, 1)}
+            told = {"demo": "day", "seed": SEED, "held": held, "proofs": self._proofs} | figures
+            sys.stdout.write(json.dumps(told) + "\n")
         self._console.print()
         self.say(f"{verdict} {events:,} events, {calls:,} calls, {seconds:.0f} s, seed {SEED}.")
         self.say("Next: `make up` serves the sandbox; README.md has a tour with curl.")
