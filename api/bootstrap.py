@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import logging
 import os
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from adapters.database.roles import Database, open_database
 from adapters.psp.stripe.client import StripeApi
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from ledger.finding import Gate
     from ledger.ids import ClientId
 
+LOG: Final = logging.getLogger("counterfoil.house")
 Clock = Callable[[], datetime]
 
 
@@ -130,6 +132,9 @@ def _wired(
         providers = _providers(settings, environ)
         for provider in providers.values():
             open_.callback(provider.api.close)
+        providers = _providers(settings, environ)
+        for provider in providers.values():
+            open_.callback(provider.close)
         broker, rates = rate_source(settings, book)
         desk = Desk(
             book=book,
@@ -162,7 +167,7 @@ def _wired(
 def working(house: House) -> Iterator[None]:
     """Run the projections and the worker while the house is open."""
     stop = threading.Event()
-    runner = threading.Thread(target=house.runner.run, args=(stop,), name="projections")
+    runner = threading.Thread(target=_project, args=(house.runner, stop), name="projections")
     runner.start()
     house.worker.start()
     try:
@@ -171,6 +176,14 @@ def working(house: House) -> Iterator[None]:
         house.worker.stop()
         stop.set()
         runner.join()
+
+
+def _project(runner: Runner, stop: threading.Event) -> None:
+    try:
+        runner.run(stop)
+    except Exception:
+        # The read models stay where they are; readiness sees how far behind they fall.
+        LOG.exception("the projections stopped")
 
 
 def rate_source(settings: Settings, book: Book) -> tuple[BrokerRates, RateSource]:

@@ -62,8 +62,9 @@ def _token(asked: argparse.Namespace, settings: Settings, out: Output) -> int:
 
 def _demo(asked: argparse.Namespace, settings: Settings, out: Output) -> int:  # noqa: ARG001
     from api.demo.day import play  # noqa: PLC0415
+    from api.demo.sandbox import FULL, SMALL  # noqa: PLC0415
 
-    return play(full=asked.full, json=out.json)
+    return play(FULL if asked.full else SMALL, json=out.json)
 
 
 def _trial_balance(asked: argparse.Namespace, settings: Settings, out: Output) -> int:

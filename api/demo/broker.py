@@ -35,6 +35,7 @@ class Broker:
     def close(self) -> None:
         """Let the callers go."""
         self._callers.shutdown()
+        self._lines.close()
 
     async def post(
         self, role: Role, path: str, key: str, whose: ClientId | None = None, /, **body: Any

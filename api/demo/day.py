@@ -20,11 +20,11 @@ from api.demo.sandbox import (
     BEGINS,
     CURRENCIES,
     ENTITY,
-    FULL,
     MERCHANT,
     SMALL,
     WEBHOOK_SECRET,
     Day,
+    Size,
     minor,
 )
 from api.demo.stripe_process import StripeProcess
@@ -49,7 +49,7 @@ STAGES: tuple[Callable[[Day], Awaitable[None]], ...] = (
 )
 
 
-def play(*, full: bool = False, json: bool = False) -> int:
+def play(size: Size = SMALL, *, json: bool = False) -> int:
     """Play the day in a sandbox of its own and prove the books; 0 when every proof held."""
     paper = Paper(quiet=json)
     began = time.monotonic()
@@ -72,7 +72,6 @@ def play(*, full: bool = False, json: bool = False) -> int:
                     url=f"{url}/webhooks/stripe/{MERCHANT}",
                     secret=WEBHOOK_SECRET,
                 )
-                size = FULL if full else SMALL
                 day = Day(house, stripe, Broker(url, issuer, ENTITY), clock, paper, size)
                 asyncio.run(_play(day))
                 paper.stage("The books", clock())

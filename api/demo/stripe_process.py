@@ -61,9 +61,12 @@ class StripeProcess:
         trace: TracebackType | None,
     ) -> None:
         """End the process by closing what it listens to."""
+        self._lines.close()
         assert self._process.stdin is not None
+        assert self._process.stdout is not None
         self._process.stdin.close()
         self._process.wait(timeout=30)
+        self._process.stdout.close()
 
     def tell(self, method: str, **arguments: Any) -> Any:
         """Call one method of the simulator."""

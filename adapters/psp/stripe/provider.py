@@ -68,6 +68,10 @@ class Stripe:
     def _translator(self) -> Translator:
         return self.webhook.translator
 
+    def close(self) -> None:
+        """Close the connections."""
+        self.api.close()
+
     def receive(self, raw: bytes, headers: Mapping[str, str], *, now: datetime) -> Delivery:
         return self.webhook.receive(raw, headers, now=now)
 
