@@ -53,7 +53,11 @@ def announce(
         if given.sold != deposit.amount:
             raise QuoteRefused("the quote is for another amount", code="quote_amount")
         announced = msgspec.structs.replace(
-            announced, into=given.into, markup_bps=given.markup_bps, quote=given.quote
+            announced,
+            into=given.into,
+            markup_bps=given.markup_bps,
+            quote=given.quote,
+            quote_until=given.valid_until,
         )
     deposits.initiate(decision, announced)
     return announced

@@ -39,6 +39,7 @@ class Reads:
     """Read models, from connections that can do nothing else."""
 
     def __init__(self, house: House) -> None:
+        self._book = house.book
         self._models = _pool(house.database.dsn("finance_reader"), "read-models")
         self._log = _pool(house.database.dsn("audit_reader"), "read-log")
         self._seen = ReadPosition(house.database.dsn("finance_reader"))
@@ -62,10 +63,16 @@ class Reads:
         Raises:
             ApiProblem: `not_yet`, where they have not within `WAIT_S`.
         """
-        if after is not None and not self._seen.wait_for(after, WAIT_S):
+        if after is not None and not self._has_seen(after):
             raise ApiProblem("not_yet")
         with self._models.connection() as connection:
             yield connection
+
+    def _has_seen(self, position: int) -> bool:
+        if self._seen.wait_for(position, 0):
+            return True
+        # What is not in the log is not worth a waiting thread: no write has answered with it.
+        return position <= self._book.head() and self._seen.wait_for(position, WAIT_S)
 
     @contextlib.contextmanager
     def log(self) -> Iterator[Connection[Any]]:

@@ -9,7 +9,8 @@ from datetime import UTC
 from decimal import Decimal
 from enum import StrEnum
 from fractions import Fraction
-from typing import Final
+from functools import lru_cache
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -153,15 +154,16 @@ def _priced(
     """
     if not given.is_positive:
         raise InvalidInput("the amount must be more than zero", code="amount_not_positive")
+    _check_markup(markup_bps)
     quote = _as_sourced(quote)
     by_sold = fixed is Fixed.SOLD
     side = _side(quote, *((given.currency, other) if by_sold else (other, given.currency)))
-    at_source_rate, client_rate = _rates(quote, side, markup_bps)
+    rates = _rates(quote, side, markup_bps)
     exact = given.exact()
     if given.currency == quote.base:
-        source_exact, client_exact = exact * at_source_rate, exact * client_rate
+        source_exact, client_exact = exact * rates.source, exact * rates.client
     else:
-        source_exact, client_exact = exact / at_source_rate, exact / client_rate
+        source_exact, client_exact = exact / rates.source, exact / rates.client
     at_source, _ = to_minor(source_exact, other, rounding)
     client, residue = to_minor(client_exact, other, rounding)
     if not client.is_positive:
@@ -175,7 +177,7 @@ def _priced(
         markup=markup,
         fixed=fixed,
         side=side,
-        rate=as_decimal(client_rate),
+        rate=rates.client_read,
         markup_bps=markup_bps,
         rounding=rounding,
         residue=residue,
@@ -185,8 +187,7 @@ def _priced(
 
 def _as_sourced(quote: Quote) -> Quote:
     """Unwind a plain inverse: a markup is on the source's own pair, whichever way it is held."""
-    (*others, last) = quote.legs
-    return inverse(quote) if not others and last.inverted else quote
+    return inverse(quote) if len(quote.pivot) == 1 and quote.pivot[0].inverted else quote
 
 
 def _side(quote: Quote, sold: str, bought: str) -> ClientSide:
@@ -198,8 +199,33 @@ def _side(quote: Quote, sold: str, bought: str) -> ClientSide:
     raise QuoteRefused(detail, code="quote_pair")
 
 
-def _rates(quote: Quote, side: ClientSide, markup_bps: Decimal) -> tuple[Fraction, Fraction]:
-    """The source's rate and the client's: bid·(1 − m) for who sells, ask·(1 + m) for who buys."""
+class _Rates(NamedTuple):
+    source: Fraction
+    client: Fraction
+    client_read: Decimal
+
+    @classmethod
+    def of(cls, source: Fraction, client: Fraction) -> _Rates:
+        return cls(source, client, as_decimal(client))
+
+
+@lru_cache(maxsize=1024)
+def _rates(quote: Quote, side: ClientSide, markup_bps: Decimal) -> _Rates:
+    """The source's rate and the client's: bid·(1 − m) for who sells, ask·(1 + m) for who buys.
+
+    Many convert at the same quote. Numbers alone are remembered: quotes that are equal may be
+    written differently (1.10 and 1.1), and a conversion tells the words of its own.
+    """
+    markup = Fraction(markup_bps) / _BPS
+    bid, ask = quote.exact()
+    match side:
+        case ClientSide.SELLS_BASE:
+            return _Rates.of(bid, bid * (1 - markup))
+        case ClientSide.BUYS_BASE:
+            return _Rates.of(ask, ask * (1 + markup))
+
+
+def _check_markup(markup_bps: Decimal) -> None:
     assert isinstance(markup_bps, Decimal), "a markup is a Decimal"
     sane = markup_bps.is_finite() and (
         0 <= markup_bps < _BPS
@@ -208,10 +234,3 @@ def _rates(quote: Quote, side: ClientSide, markup_bps: Decimal) -> tuple[Fractio
     )
     if not sane:
         raise InvalidInput("a markup is 0 to 10,000 basis points", code="markup_out_of_range")
-    markup = Fraction(markup_bps) / _BPS
-    bid, ask = quote.exact()
-    match side:
-        case ClientSide.SELLS_BASE:
-            return bid, bid * (1 - markup)
-        case ClientSide.BUYS_BASE:
-            return ask, ask * (1 + markup)

@@ -85,7 +85,7 @@ class Quote(Price, frozen=True, gc=False):
 
     def exact(self) -> tuple[Fraction, Fraction]:
         """Bid and ask without loss: bid·bid and ask·ask along the legs."""
-        return _sides(self.legs)
+        return _sides(self.pivot) if self.pivot else (Fraction(self.bid), Fraction(self.ask))
 
 
 def inverse(quote: Quote) -> Quote:
@@ -118,7 +118,7 @@ def check_fresh(quote: Quote, at: datetime, max_age_s: int) -> None:
         QuoteRefused: `quote_from_future` (no look-ahead), `quote_expired`, `quote_stale`.
     """
     assert at.tzinfo is not None, "times carry a zone"
-    for leg in quote.legs:
+    for leg in quote.pivot or (quote,):
         if leg.quoted_at > at:
             raise QuoteRefused("the quote is of a later time", code="quote_from_future")
         if leg.valid_until < at:

@@ -98,7 +98,10 @@ class ReviewOpened(Fact, frozen=True):
 
 
 class DepositInitiated(Fact, frozen=True):
-    """The client asked to pay in. The quote, if one was accepted, is fixed here."""
+    """The client asked to pay in. The quote, if one was accepted, is fixed here.
+
+    `quote_until` is the end of the promise to the client, where that is before the source's own.
+    """
 
     NAME: ClassVar[str] = "payments.deposit-initiated"
     deposit: DepositId
@@ -111,6 +114,7 @@ class DepositInitiated(Fact, frozen=True):
     into: str
     markup_bps: Decimal = Decimal(0)
     quote: Quote | None = None
+    quote_until: datetime | None = None
 
 
 class PaymentClaimed(Fact, frozen=True):

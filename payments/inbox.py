@@ -13,10 +13,8 @@ import msgspec
 
 from ledger.decision import Decision, Fact, Kind, Stream
 from ledger.ids import DepositId, PayoutId
-from payments import deposit as deposits
-from payments import dispute as disputes
-from payments import payout as payouts
-from payments import refunds, settlement
+from payments import deposit_notices, dispute_notices, payout_notices, refunds, settlement
+from payments.deposit import deposit_stream
 from payments.facts import NoticeApplied, NoticeReceived, ReviewOpened
 from payments.link import Merchant, link_refund, park, payment_link
 from payments.notices import (
@@ -28,6 +26,7 @@ from payments.notices import (
     RefundNotice,
     SettlementNotice,
 )
+from payments.payout import PayoutPhase, payout_stream
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -111,13 +110,13 @@ def apply(
             if deposit is None:
                 _unknown_payment(decision, merchant, notice.reference, notice_id)
             else:
-                deposits.merge_payment(decision, deposit, merchant, notice, rate)
+                deposit_notices.merge_payment(decision, deposit, merchant, notice, rate)
         case RefundNotice():
             _apply_refund(decision, merchant, deposit, notice, notice_id)
         case PayoutNotice():
             _apply_payout(decision, notice, notice_id)
         case DisputeNotice():
-            disputes.merge_dispute(decision, merchant, notice, notice_id)
+            dispute_notices.merge_dispute(decision, merchant, notice, notice_id)
         case SettlementNotice():
             settlement.merge_settlement(decision, merchant, notice, bank)
         case FraudWarningNotice():
@@ -144,13 +143,13 @@ def _applied(decision: Decision, notice_id: UUID | None) -> None:
 def rebalance(decision: Decision, deposit: DepositId, *, at: datetime) -> None:
     """Book what a deposit's refunds and disputes amount to, now that it may have changed."""
     refunds.rebalance(decision, deposit, at=at)
-    for dispute in decision.get(deposits.deposit_stream(deposit)).disputes:
-        disputes.rebalance(decision, dispute, at=at)
+    for dispute in decision.get(deposit_stream(deposit)).disputes:
+        dispute_notices.rebalance(decision, dispute, at=at)
 
 
 def _apply_payout(decision: Decision, notice: PayoutNotice, notice_id: UUID | None) -> None:
     if notice.payout is not None and _is_ours(decision, notice.payout):
-        payouts.merge_outbound(decision, PayoutId(notice.payout), notice)
+        payout_notices.merge_outbound(decision, PayoutId(notice.payout), notice)
     else:
         _review(decision, notice_id, f"a payout that we did not start: {notice.reference}")
 
@@ -165,7 +164,7 @@ def _apply_refund(
     if notice.payout is not None and _is_ours(decision, notice.payout):
         payout = PayoutId(notice.payout)
         link_refund(decision, merchant, notice.reference, notice.amount, payout=payout)
-        payouts.merge_refund(decision, payout, notice)
+        payout_notices.merge_refund(decision, payout, notice)
     elif deposit is not None:
         refunds.merge_refund(decision, deposit, merchant, notice)
     elif notice.payment is not None and notice_id is not None:
@@ -183,7 +182,7 @@ def _apply_warning(
 ) -> None:
     assert notice_id is not None, "a warning is no answer to a call"
     if deposit is not None:
-        deposits.merge_warning(decision, deposit, notice.reference)
+        deposit_notices.merge_warning(decision, deposit, notice.reference)
     elif notice.payment is not None:
         park(decision, merchant, notice.payment, notice_id)
     if not decision.get(notice_stream(notice_id)).applied:
@@ -200,14 +199,14 @@ def _unknown_payment(
 
 def _ours(decision: Decision, merchant: Merchant, deposit: DepositId) -> DepositId | None:
     """Trust the id in the metadata only where it names a deposit through this very account."""
-    state = decision.get(deposits.deposit_stream(deposit))
+    state = decision.get(deposit_stream(deposit))
     through = (state.entity, state.provider, state.merchant_account)
     return deposit if through == (merchant.entity, merchant.provider, merchant.name) else None
 
 
 def _is_ours(decision: Decision, payout: UUID) -> bool:
-    state = decision.get(payouts.payout_stream(PayoutId(payout)))
-    return state.phase is not payouts.PayoutPhase.NONE
+    state = decision.get(payout_stream(PayoutId(payout)))
+    return state.phase is not PayoutPhase.NONE
 
 
 def _review(decision: Decision, notice: UUID | None, reason: str) -> None:

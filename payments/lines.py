@@ -6,9 +6,7 @@ from typing import TYPE_CHECKING
 
 from ledger.facts import EntryPosted
 from ledger.money import Money
-from payments import bookings
-from payments import deposit as deposits
-from payments import payout as payouts
+from payments import bookings, deposit_notices, payout_notices
 from payments.facts import LineBooked, ReviewOpened
 from payments.link import park, payment_link
 
@@ -35,11 +33,11 @@ def book_line(decision: Decision, merchant: Merchant, line: BalanceLine, notice_
         return
     link = decision.get(payment_link(merchant, line.source))
     if link.payout is not None:
-        payouts.book_line(decision, link.payout, line)
+        payout_notices.book_line(decision, link.payout, line)
     elif link.deposit is not None and link.refunded is not None:
         _book_refund(decision, merchant, link, line)
     elif link.deposit is not None:
-        deposits.merge_settlement(decision, link.deposit, line)
+        deposit_notices.merge_settlement(decision, link.deposit, line)
     else:
         park(decision, merchant, line.source, notice_id)
 

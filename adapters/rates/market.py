@@ -47,7 +47,7 @@ class OpenHours:
         self._source = source
 
     def quote(self, sold: str, bought: str, at: datetime) -> Quote:
-        """Refuse over the weekend (`market_closed`), else ask the source."""
+        """Refuse over the weekend (`quote_market_closed`), else ask the source."""
         if closure(at) is not None:
-            raise QuoteRefused("the market is closed", code="market_closed")
+            raise QuoteRefused("the market is closed", code="quote_market_closed")
         return self._source.quote(sold, bought, at)

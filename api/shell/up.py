@@ -21,6 +21,7 @@ from ledger.ids import ClientId, EntityId
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from types import FrameType
     from uuid import UUID
 
     from api.settings import Settings
@@ -53,6 +54,7 @@ _SECRETS: Final = "COUNTERFOIL_STRIPE_STRIPE_EU_"
 
 def up(settings: Settings, out: Output, *, sandbox: bool) -> int:
     """Serve until a signal ends it."""
+    closing = _closing()
     log_to_stderr(logging.WARNING if sandbox else logging.INFO)
     with contextlib.ExitStack() as open_:
         stripe = open_.enter_context(_stripe()) if sandbox else None
@@ -68,7 +70,7 @@ def up(settings: Settings, out: Output, *, sandbox: bool) -> int:
             stripe.send_webhooks_to(f"{url}/webhooks/stripe/{MERCHANT}", secret)
             stripe.deliver_by_itself()
         _tell(out, settings, url, None if stripe is None else stripe.url)
-        _until_told().wait()
+        closing.wait()
     out.say("closed")
     return 0
 
@@ -120,10 +122,16 @@ def _in_sandbox(settings: Settings, stripe_url: str) -> Settings:
     return settings.model_copy(update=given)
 
 
-def _until_told() -> threading.Event:
+def _closing() -> threading.Event:
+    """Be told of the signal that closes the house; the second of its kind ends it at once."""
     told = threading.Event()
+
+    def hear(number: int, _: FrameType | None) -> None:
+        signal.signal(number, signal.SIG_DFL)
+        told.set()
+
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: told.set())
+        signal.signal(number, hear)
     return told
 
 

@@ -14,7 +14,7 @@ from ledger.store.limits import CATCH_UP_MAX, CHUNK_COMMANDS, REHEARSALS_MAX
 from ledger.store.overlay import Cold, Overlay
 from ledger.store.round import Round
 from ledger.store.rows import event_of
-from ledger.store.snapshots import encode_state, is_due, snapshot_name
+from ledger.store.snapshots import is_due, snapshot_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -196,7 +196,6 @@ class Appender:
 
     def _keep_snapshots(self, due: list[tuple[UUID, Known]]) -> None:
         """Keep folded states, after the callers are answered; losing one costs a longer load."""
-        with contextlib.suppress(psycopg.Error):
-            for stream, known in due:
-                name, state = snapshot_name(known.kind), encode_state(known)
-                self._session.keep_snapshot(stream, known.version, name, state)
+        if due:
+            with contextlib.suppress(psycopg.Error):
+                self._session.keep_snapshots([snapshot_of(stream, known) for stream, known in due])

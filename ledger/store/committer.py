@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from threading import Event as Flag
 from threading import Thread, current_thread
+from time import monotonic
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -23,6 +24,7 @@ from ledger.store.limits import (
     BATCH_MAX,
     LOSSES_MAX,
     RECONNECT_DELAYS_S,
+    RECONNECT_S_MAX,
     REHEARSALS_MAX,
     RETRY_AFTER_S,
 )
@@ -124,12 +126,15 @@ class Committer:
 
     def _stands(self, batch: Round | None) -> bool:
         """Reconnect, and tell whether the batch is in the log. Its digest is nobody else's."""
+        last_look = monotonic() + RECONNECT_S_MAX
         for delay_s in RECONNECT_DELAYS_S[:-1]:
             self._closing.wait(delay_s)
             try:
                 return self._look_up(batch)
             except psycopg.Error:
                 self._session.close()
+            if monotonic() > last_look:
+                break
         self._closing.wait(RECONNECT_DELAYS_S[-1])
         return self._look_up(batch)
 

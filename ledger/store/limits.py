@@ -35,8 +35,12 @@ SNAPSHOT_EVERY: Final = 100
 
 LOSSES_MAX: Final = 3
 """Connections that one batch may lose before its commands are tried one by one."""
-RECONNECT_DELAYS_S: Final = (0.0, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 4.0, 4.0, 4.0)
-"""How long the book looks for its database before it answers that it cannot know."""
+RECONNECT_DELAYS_S: Final = (0.0, 0.05, 0.1, 0.2, *[0.5] * 31)
+"""How long the book looks for its database before it answers that it cannot know: 16 s.
+
+No pause is long: a server that is back is found within half a second."""
+RECONNECT_S_MAX: Final = 60
+"""The same, for a host that is silent and makes each look last until the connection times out."""
 LOCK_TIMEOUT_MS: Final = 10_000
 IDLE_IN_TRANSACTION_MS: Final = 5_000
 STATEMENT_TIMEOUT_MS: Final = 30_000

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from ledger.decision import Body
     from ledger.store.chain import Link, Row
+    from ledger.store.snapshots import Snapshot
     from ledger.store.tables import Log
 
 LOCK: Final = "SELECT pg_advisory_xact_lock({lock})"
@@ -36,8 +37,9 @@ SELECT * FROM unnest(%s::uuid[], %s::text[], %s::bytea[], %s::text[], %s::timest
 ON CONFLICT DO NOTHING
 """
 """The same body comes with every delivery of the same message: the first one stays."""
-KEEP_SNAPSHOT: Final = """
-INSERT INTO book.snapshot (stream, version, name, state) VALUES (%s, %s, %s, %s)
+KEEP_SNAPSHOTS: Final = """
+INSERT INTO book.snapshot (stream, version, name, state)
+SELECT * FROM unnest(%s::uuid[], %s::bigint[], %s::text[], %s::bytea[])
 ON CONFLICT DO NOTHING
 """
 BY_INDEX: Final = """
@@ -168,9 +170,12 @@ class Session:
             done = connection.execute("COMMIT", prepare=False)
         assert done.statusmessage == "COMMIT", done.statusmessage
 
-    def keep_snapshot(self, stream: UUID, version: int, name: str, state: bytes) -> None:
-        """Keep a folded state."""
-        self.connection.execute(KEEP_SNAPSHOT, (stream, version, name, state))
+    def keep_snapshots(self, snapshots: Sequence[Snapshot]) -> None:
+        """Keep folded states. Nobody waits for the disk: what a crash takes is folded again."""
+        connection = self.connection
+        with connection.pipeline(), connection.transaction():
+            connection.execute("SET LOCAL synchronous_commit = off")
+            connection.execute(KEEP_SNAPSHOTS, [list(c) for c in zip(*snapshots, strict=True)])
 
     def close(self) -> None:
         """Close the connection. The next use opens another."""

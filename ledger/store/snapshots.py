@@ -45,9 +45,9 @@ def snapshot_name(kind: Kind[Any]) -> str:
     return f"{kind.name}/{_shape(form)}"
 
 
-def encode_state(known: Known) -> bytes:
-    """Write a state as it will stand in the snapshot."""
-    return _ENCODER.encode(known.state)
+def snapshot_of(stream: UUID, known: Known) -> Snapshot:
+    """Write a state as it will be kept."""
+    return Snapshot(stream, known.version, snapshot_name(known.kind), _ENCODER.encode(known.state))
 
 
 def decode_state(kind: Kind[Any], version: int, state: bytes) -> Known:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ledger.errors import InvalidInput
-from payments import deposit as deposits
-from payments import inbox
-from payments.deposit import deposit_stream
+from payments import deposit_conversion, inbox
+from payments.deposit import claim, deposit_stream
+from payments.deposit_notices import answer_declined, answer_uncertain
 from payments.ports import Accepted, Declined, Unknown
 from payments.reactors.notices import apply
 from payments.reactors.payouts import may_repeat
@@ -28,7 +28,7 @@ def open_payment(desk: Desk, deposit: DepositId, attempt: int) -> str | None:
     state = desk.book.state(deposit_stream(deposit))
     provider = desk.providers[state.provider, state.merchant_account]
     receipt = desk.act(
-        lambda decision: deposits.claim(decision, deposit, attempt),
+        lambda decision: claim(decision, deposit, attempt),
         *("open-payment", str(deposit), str(attempt)),
         names=(deposit_stream(deposit),),
     )
@@ -45,12 +45,12 @@ def open_payment(desk: Desk, deposit: DepositId, attempt: int) -> str | None:
             return client_token
         case Declined(code, _, may_retry=False):
             desk.act(
-                lambda decision: deposits.answer_declined(decision, deposit, code),
+                lambda decision: answer_declined(decision, deposit, code),
                 why=receipt.position,
             )
         case Declined(_, detail) | Unknown(detail):
             desk.act(
-                lambda decision: deposits.answer_uncertain(decision, deposit, attempt, detail),
+                lambda decision: answer_uncertain(decision, deposit, attempt, detail),
                 why=receipt.position,
             )
     return None
@@ -86,7 +86,7 @@ def convert_waiting(desk: Desk, deposit: DepositId, why: int) -> None:
         return
 
     def decide(decision: Decision) -> None:
-        deposits.convert_waiting(decision, deposit, rate)
+        deposit_conversion.convert_waiting(decision, deposit, rate)
         inbox.rebalance(decision, deposit, at=now)
 
     try:

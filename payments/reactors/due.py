@@ -56,8 +56,8 @@ def _withdrawals(see: Outstanding, desk: Desk, now: datetime, again: timedelta) 
     for withdrawal, position in list(see.cleared.items()):
         act = partial(payouts.submit, desk, withdrawal, position)
         yield Job(("submit", withdrawal), act, again)
-    for withdrawal, (_, expires_at) in list(see.held.items()):
-        if now >= expires_at:
+    for withdrawal, waiting in list(see.held.items()):
+        if now >= waiting.expires_at:
             yield Job(("expire", withdrawal), partial(payouts.expire, desk, withdrawal), again)
 
 
@@ -90,8 +90,8 @@ def _sweeps(see: Outstanding, desk: Desk, now: datetime) -> Iterator[Job]:
 
 def _rejudge(see: Outstanding, desk: Desk, client: ClientId, position: int) -> None:
     """Ask the gates again for everything of a client that waits."""
-    for withdrawal, (whose, _) in list(see.held.items()):
-        if whose == client:
+    for withdrawal, waiting in list(see.held.items()):
+        if waiting.client == client:
             payouts.rejudge(desk, withdrawal, position)
     for payout, whose in list(see.returned.items()):
         if whose == client:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from ledger.decision import Body, Command
 from ledger.ids import DepositId, request_key, sha256_hex
 from payments import inbox, lines
-from payments.deposit import deposit_stream, quote_needed
+from payments.deposit import deposit_stream
+from payments.deposit_conversion import quote_needed
 from payments.facts import EventsRead, NoticeReceived
 from payments.link import payment_link
 from payments.ports import (

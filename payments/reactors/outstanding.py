@@ -6,10 +6,12 @@ Nothing about outstanding work is stored elsewhere, so a crash between any two s
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from uuid import UUID
 
+from ledger.facts import WalletUnfrozen
 from ledger.ids import DepositId
+from ledger.wallet import wallet
 from payments import facts
 from payments.facts import NoticeReceived
 
@@ -41,6 +43,14 @@ class Call:
     looked_up: int = 0
 
 
+class Waiting(NamedTuple):
+    """A withdrawal that holds money of this wallet, and the end of its patience."""
+
+    client: ClientId
+    wallet: UUID
+    expires_at: datetime
+
+
 @dataclass(slots=True)
 class Outstanding:
     """Everything that the log says is begun and not finished."""
@@ -49,7 +59,7 @@ class Outstanding:
     payments: dict[DepositId, Call] = field(default_factory=dict)
     announced: dict[DepositId, Call] = field(default_factory=dict)
     unconverted: dict[DepositId, int] = field(default_factory=dict)
-    held: dict[WithdrawalId, tuple[ClientId, datetime]] = field(default_factory=dict)
+    held: dict[WithdrawalId, Waiting] = field(default_factory=dict)
     cleared: dict[WithdrawalId, int] = field(default_factory=dict)
     payouts: dict[PayoutId, Call] = field(default_factory=dict)
     sent: dict[PayoutId, Call] = field(default_factory=dict)
@@ -66,6 +76,8 @@ class Outstanding:
         fact = event.fact
         if fact.NAME.startswith("compliance."):
             self._see_compliance(fact, event.position)
+        elif isinstance(fact, WalletUnfrozen):
+            self._see_unfrozen(event)
         elif not fact.NAME.startswith("payments.") or self._see_notice(event):
             return
         elif not self._see_deposit(event) and not self._see_withdrawal(event):
@@ -75,6 +87,12 @@ class Outstanding:
         client: ClientId | None = getattr(fact, "client", None)
         if client is not None:
             self.rejudge[client] = position
+
+    def _see_unfrozen(self, event: Event) -> None:
+        # The fact names no client: it stands on the wallet's own stream.
+        for waiting in self.held.values():
+            if waiting.wallet == event.stream_id:
+                self.rejudge[waiting.client] = event.position
 
     def _see_notice(self, event: Event) -> bool:
         match event.fact:
@@ -143,7 +161,8 @@ class Outstanding:
     def _see_withdrawal(self, event: Event) -> bool:
         match event.fact:
             case facts.WithdrawalRequested() as fact:
-                self.held[fact.withdrawal] = (fact.client, fact.expires_at)
+                purse = wallet(fact.entity, fact.client, fact.amount.currency)
+                self.held[fact.withdrawal] = Waiting(fact.client, purse.id, fact.expires_at)
             case facts.WithdrawalHeld() as fact:
                 self.cleared.pop(fact.withdrawal, None)
             case facts.WithdrawalCleared() as fact:
@@ -158,7 +177,7 @@ class Outstanding:
                 self.cleared.pop(fact.withdrawal, None)
             case facts.WithdrawalApproved() as fact:
                 if fact.withdrawal in self.held:
-                    self.rejudge[self.held[fact.withdrawal][0]] = event.position
+                    self.rejudge[self.held[fact.withdrawal].client] = event.position
             case _:
                 return False
         return True

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ledger.errors import Conflict, InvalidInput
-from payments import inbox
+from payments import inbox, payout_return
 from payments import payout as payouts
 from payments import withdrawal as withdrawals
 from payments.deposit import deposit_stream
 from payments.facts import ReviewOpened, RouteKind
 from payments.payout import PayoutPhase, payout_stream
+from payments.payout_notices import answer_declined, answer_uncertain
 from payments.ports import Accepted, Declined, MatchResult, Recipient, Unknown
 from payments.reactors.notices import apply
 from payments.withdrawal import WithdrawalStatus, withdrawal_stream
@@ -85,12 +86,12 @@ def call(desk: Desk, payout: PayoutId, attempt: int) -> None:
             apply(desk, provider, notice, None, receipt.position)
         case Declined(code, _, may_retry=False):
             desk.act(
-                lambda decision: payouts.answer_declined(decision, payout, code),
+                lambda decision: answer_declined(decision, payout, code),
                 why=receipt.position,
             )
         case Declined(_, detail) | Unknown(detail):
             desk.act(
-                lambda decision: payouts.answer_uncertain(decision, payout, attempt, detail),
+                lambda decision: answer_uncertain(decision, payout, attempt, detail),
                 why=receipt.position,
             )
 
@@ -127,7 +128,7 @@ def ask_after(desk: Desk, payout: PayoutId, pending: Call) -> None:
 
 def credit_return(desk: Desk, payout: PayoutId) -> None:
     """Credit returned money, if the client may be credited now."""
-    desk.act(lambda decision: payouts.credit_return(decision, payout, desk.credit_gates))
+    desk.act(lambda decision: payout_return.credit_return(decision, payout, desk.credit_gates))
 
 
 def proven_absent(desk: Desk, pending: Call) -> bool:

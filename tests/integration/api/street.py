@@ -147,7 +147,9 @@ class Street:
 
 
 @contextlib.contextmanager
-def open_street(database: Database, home: Path, **changes: Any) -> Iterator[Street]:
+def open_street(
+    database: Database, home: Path, *, folding: bool = True, **changes: Any
+) -> Iterator[Street]:
     """Open the house and its doors, with projections running, and Stripe across the street."""
     clock = ManualClock(THURSDAY)
     issuer = DevIssuer.at_home(home)
@@ -159,7 +161,7 @@ def open_street(database: Database, home: Path, **changes: Any) -> Iterator[Stre
         }
         with (
             wire(settings, database, environ=environ, clock=clock) as house,
-            projecting(house),
+            projecting(house) if folding else contextlib.nullcontext(),
             listening(app := opened(house), "127.0.0.1", 0) as url,
             httpx.Client(base_url=url, timeout=30) as http,
         ):
@@ -197,6 +199,18 @@ def withdrawal(client: str, paid: str, amount: str = "10.00") -> dict[str, Any]:
     """Write the body of a withdrawal back to a deposit's charge."""
     route = {"kind": "refund", "deposit": paid}
     return {"client": client, "amount": amount, "currency": "EUR", "route": route}
+
+
+def to_bank(recipient: str, method: str, currency: str) -> dict[str, Any]:
+    """Write the way to a bank account of the client's."""
+    return {
+        "kind": "bank",
+        "recipient": recipient,
+        "method": method,
+        "provider": "stripe",
+        "merchant_account": MERCHANT,
+        "currency": currency,
+    }
 
 
 def quote(client: str) -> dict[str, Any]:

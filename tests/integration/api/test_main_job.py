@@ -2,20 +2,30 @@ from __future__ import annotations
 
 from datetime import timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from api.scopes import Role
+from tests.integration.api.street import to_bank
 
 if TYPE_CHECKING:
     from tests.integration.api.street import Street
 
-FINANCE, CLIENT, OPERATIONS = Role.FINANCE, Role.CLIENT, Role.OPERATIONS
+FINANCE, CLIENT = Role.FINANCE, Role.CLIENT
+TEN_DAYS_S = 10 * 24 * 3600
 
 
 def test_a_deposit_is_paid_converted_credited_withdrawn_and_charged_back(street: Street) -> None:
     client = street.register("USD")
 
-    # Paid in euro, told by webhook, credited in dollar.
+    paid = _pays_in_euro_and_is_credited_in_dollar(street, client)
+    credited = Decimal(paid["credited"]["amount"])
+    _withdraws_once_verified(street, client, credited)
+    _is_charged_back_and_owes_what_is_gone(street, client, paid["charge"], credited)
+
+    _the_books_hold(street, client)
+
+
+def _pays_in_euro_and_is_credited_in_dollar(street: Street, client: str) -> Any:
     announced = street.announce(client, "1000.00", "EUR")
     assert announced["status"] == "initiated"
     assert announced["client_token"].startswith(announced["reference"])
@@ -24,30 +34,23 @@ def test_a_deposit_is_paid_converted_credited_withdrawn_and_charged_back(street:
     found = street.see(
         FINANCE, f"/v1/deposits/{announced['deposit']}", after=street.house.book.head()
     )
-    assert (found["status"], found["received"]) == (
-        "confirmed",
-        {"amount": "1000.00", "currency": "EUR"},
-    )
-    credited = Decimal(found["credited"]["amount"])
-    assert found["credited"]["currency"] == "USD"
-    assert Decimal(street.wallet(client, "USD")["available"]) == credited
-
-    # Withdrawn: held until the client is verified, then cleared, paid and settled.
-    recipient, method = street.stripe.add_recipient()
-    to_bank = {
-        "kind": "bank",
-        "recipient": recipient,
-        "method": method,
-        "provider": "stripe",
-        "merchant_account": "stripe-eu",
+    assert found["status"] == "confirmed"
+    assert found["received"] == {"amount": "1000.00", "currency": "EUR"}
+    assert found["credited"] == {
+        "amount": street.wallet(client, "USD")["available"],
         "currency": "USD",
     }
-    asked = street.do(
-        CLIENT,
-        "/v1/withdrawals",
-        {"client": client, "amount": "200.00", "currency": "USD", "route": to_bank},
-        whose=client,
-    )
+    return found
+
+
+def _withdraws_once_verified(street: Street, client: str, credited: Decimal) -> None:
+    body = {
+        "client": client,
+        "amount": "200.00",
+        "currency": "USD",
+        "route": to_bank(*street.stripe.add_recipient(), "USD"),
+    }
+    asked = street.do(CLIENT, "/v1/withdrawals", body, whose=client)
     assert (asked["status"], asked["codes"]) == ("held", ["documents_needed"])
     street.calm()
     wallet = street.wallet(client, "USD")
@@ -56,49 +59,48 @@ def test_a_deposit_is_paid_converted_credited_withdrawn_and_charged_back(street:
     street.calm()
     path = f"/v1/withdrawals/{asked['withdrawal']}"
     sent = street.see(FINANCE, path, after=street.house.book.head())
-    assert sent["status"] == "sent"
+    assert (sent["status"], sent["codes"]) == ("sent", [])
     assert street.wallet(client, "USD")["in_transit"] == "200.00"
     street.stripe.post_outbound(sent["reference"])
     street.calm()
-    assert street.see(CLIENT, path, whose=client, after=street.house.book.head())["status"] == (
-        "settled"
-    )
+    settled = street.see(CLIENT, path, whose=client, after=street.house.book.head())
+    assert settled["status"] == "settled"
     wallet = street.wallet(client, "USD")
     assert (wallet["held"], wallet["in_transit"]) == ("0.00", "0.00")
 
-    # Charged back: held while it is open, charged when it is lost; what is short is owed.
-    dispute = street.stripe.open_dispute(found["charge"])
+
+def _is_charged_back_and_owes_what_is_gone(
+    street: Street, client: str, charge: str, credited: Decimal
+) -> None:
+    dispute = street.stripe.open_dispute(charge)
     street.calm()
-    (queued,) = street.see(Role.CRM, "/v1/disputes", after=street.house.book.head())["items"]
-    assert (queued["phase"], queued["seconds_left"]) == ("open", 10 * 24 * 3600)
+    (queued,) = _queue(street)
+    assert (queued["phase"], queued["seconds_left"]) == ("open", TEN_DAYS_S)
     assert queued["withdrawn"] == [{"amount": "1000.00", "currency": "EUR"}]
     assert Decimal(street.wallet(client, "USD")["held"]) == credited - 200
     street.stripe.close_dispute(dispute["id"], "lost")
     street.calm()
     wallet = street.wallet(client, "USD")
     assert (wallet["available"], wallet["held"], wallet["owed"]) == ("0.00", "0.00", "200.00")
-    assert street.see(Role.CRM, "/v1/disputes", after=street.house.book.head())["items"] == []
-
-    _books_hold(street, client)
+    assert _queue(street) == []
 
 
-def _books_hold(street: Street, client: str) -> None:
-    head = street.house.book.head()
-    trial = street.see(FINANCE, "/v1/trial-balance", after=head)
+def _queue(street: Street) -> Any:
+    return street.see(Role.CRM, "/v1/disputes", after=street.house.book.head())["items"]
+
+
+def _the_books_hold(street: Street, client: str) -> None:
+    trial = street.see(FINANCE, "/v1/trial-balance", after=street.house.book.head())
     assert trial["balanced"]
     assert {line["amount"] for line in trial["sums"]} == {"0.00"}
-    now = street.clock()
-    statement = street.see(
-        CLIENT,
-        "/v1/statements",
-        whose=client,
-        **{
-            "client": client,
-            "currency": "USD",
-            "from": (now - timedelta(days=1)).isoformat(),
-            "to": (now + timedelta(days=1)).isoformat(),
-        },
-    )
+    day = timedelta(days=1)
+    span = {
+        "client": client,
+        "currency": "USD",
+        "from": (street.clock() - day).isoformat(),
+        "to": (street.clock() + day).isoformat(),
+    }
+    statement = street.see(CLIENT, "/v1/statements", whose=client, **span)
     assert (statement["opening"], statement["closing"]) == ("0.00", "0.00")
     assert statement["lines"][-1]["balance"] == statement["closing"]
     assert street.house.book.verify().problem is None

@@ -22,7 +22,7 @@ from adapters.psp.stripe.webhook import sign
 from api.front import SAMPLE_BYTES, SAMPLES_MAX
 from api.scopes import Role
 from payments.facts import NoticeReceived
-from tests.integration.api.street import MERCHANT, SECRET, deposit
+from tests.integration.api.street import MERCHANT, SECRET, deposit, to_bank
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -193,15 +193,7 @@ def _play(street: Street) -> None:
     lost = street.stripe.open_dispute(charges[second["reference"]])
     street.stripe.close_dispute(lost["id"], "lost")
     street.stripe.warn_of_fraud(charges[first["reference"]])
-    recipient, method = street.stripe.add_recipient()
-    route = {
-        "kind": "bank",
-        "recipient": recipient,
-        "method": method,
-        "provider": "stripe",
-        "merchant_account": MERCHANT,
-        "currency": "EUR",
-    }
+    route: dict[str, Any] = to_bank(*street.stripe.add_recipient(), "EUR")
     body = {"client": client, "amount": "20.00", "currency": "EUR", "route": route}
     street.do(Role.CLIENT, "/v1/withdrawals", body, whose=client)
     body["route"] = {"kind": "refund", "deposit": first["deposit"]}

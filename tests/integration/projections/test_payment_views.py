@@ -15,7 +15,8 @@ from ledger.money import Money
 from payments import facts
 from payments.deposit import DepositStatus, deposit_stream
 from payments.notices import PayoutNotice, PayoutStatus
-from payments.payout import merge_outbound, submit
+from payments.payout import submit
+from payments.payout_notices import merge_outbound
 from payments.withdrawal import (
     approve,
     cancel,

@@ -13,6 +13,8 @@ from ledger.money import Money
 from payments import deposit as deposits
 from payments import inbox
 from payments.deposit import DepositStatus
+from payments.deposit_conversion import convert_waiting, quote_needed
+from payments.deposit_notices import answer_declined, answer_uncertain
 from payments.facts import DepositConfirmed, NoticeReceived, PaymentLinked, ReviewOpened
 from payments.inbox import notice_id
 from payments.notices import CaseStatus, FraudWarningNotice, PaymentStatus, RefundStatus
@@ -80,12 +82,12 @@ def test_one_worker_has_an_attempt() -> None:
     world.do(deposits.claim, deposit, 1)
     with pytest.raises(Conflict):
         world.do(deposits.claim, deposit, 1)
-    world.do(deposits.answer_uncertain, deposit, 1, "timeout")
+    world.do(answer_uncertain, deposit, 1, "timeout")
     world.do(deposits.claim, deposit, 2)
     world.tell(paid("d1", "EUR 10.00", PaymentStatus.PROCESSING))
     with pytest.raises(Conflict):
         world.do(deposits.claim, deposit, 3)
-    assert world.do(deposits.answer_uncertain, deposit, 2, "late") == []
+    assert world.do(answer_uncertain, deposit, 2, "late") == []
     with pytest.raises(NotFound):
         world.do(deposits.claim, deposit_of("none"), 1)
 
@@ -93,10 +95,10 @@ def test_one_worker_has_an_attempt() -> None:
 def test_a_refused_payment_fails_and_a_late_refusal_changes_nothing() -> None:
     world = World()
     deposit = world.deposit("d1", "EUR 10.00", "USD")
-    world.do(deposits.answer_declined, deposit, "card_declined")
+    world.do(answer_declined, deposit, "card_declined")
     assert world.deposit_state("d1").status is DepositStatus.FAILED
     world.tell(paid("d1", "EUR 10.00"))
-    assert world.do(deposits.answer_declined, deposit, "card_declined") == []
+    assert world.do(answer_declined, deposit, "card_declined") == []
     assert world.deposit_state("d1").status is DepositStatus.CONFIRMED
 
 
@@ -116,8 +118,32 @@ def test_the_accepted_quote_holds_until_its_end() -> None:
     world = World()
     world.deposit("d1", "EUR 1000.00", "USD", quote=accepted)
     state = world.deposit_state("d1")
-    assert not deposits.quote_needed(state, paid("d1", "EUR 1000.00", at=late))
-    assert deposits.quote_needed(state, paid("d1", "EUR 1000.00", at=late + 1))
+    assert not quote_needed(state, paid("d1", "EUR 1000.00", at=late))
+    assert quote_needed(state, paid("d1", "EUR 1000.00", at=late + 1))
+
+
+def test_what_was_promised_to_the_client_may_end_before_the_source_does() -> None:
+    accepted = quoted("EUR/USD", "1.2000", "1.2100")
+    cases = ((5, 5, "1.2000"), (5, 6, "1.09980"), (None, 6, "1.2000"))
+    for ends, at, rate in cases:
+        world = World()
+        until = None if ends is None else seconds(ends)
+        world.deposit("d1", "EUR 1000.00", "USD", quote=accepted, quote_until=until)
+        notice = paid("d1", "EUR 1000.00", at=at)
+        assert quote_needed(world.deposit_state("d1"), notice) is (rate == "1.09980")
+        world.tell(notice)
+        (confirmed,) = world.all(DepositConfirmed)
+        assert confirmed.conversion is not None
+        assert confirmed.conversion.quote.bid == Decimal(rate)
+
+
+def test_a_promise_never_outlives_the_rate_of_the_source() -> None:
+    accepted = quoted("EUR/USD", "1.2000", "1.2100")
+    end = int(timedelta(days=30).total_seconds())
+    world = World()
+    world.deposit("d1", "EUR 1000.00", "USD", quote=accepted, quote_until=seconds(end + 60))
+    assert quote_needed(world.deposit_state("d1"), paid("d1", "EUR 1000.00", at=end + 1))
+    assert not quote_needed(world.deposit_state("d1"), paid("d1", "EUR 1000.00", at=end))
 
 
 # --- whose payment it is ---
@@ -221,7 +247,7 @@ def test_a_refund_before_the_conversion_takes_from_what_waits() -> None:
     world.tell(paid("d1", "EUR 1000.00"), rate=False)
     world.tell(refunded("d1", "re_1", "EUR 300.00"))
     assert world.balance("client:unconverted", "EUR") == 700_00
-    world.do(deposits.convert_waiting, deposit_of("d1"), RATES["EUR", "USD"])
+    world.do(convert_waiting, deposit_of("d1"), RATES["EUR", "USD"])
     assert world.balance("client:unconverted", "EUR") == 0
     assert world.wallet("USD").available == 762_16
     # The refund fails after that: the client gets the rest at the deposit's own conversion.
@@ -239,7 +265,7 @@ def test_all_of_it_refunded_before_a_rate_came_leaves_nothing_to_convert() -> No
     world.deposit("d1", "EUR 1000.00", "USD")
     world.tell(paid("d1", "EUR 1000.00"), rate=False)
     world.tell(refunded("d1", "re_1", "EUR 1000.00"))
-    assert world.do(deposits.convert_waiting, deposit_of("d1"), RATES["EUR", "USD"]) == []
+    assert world.do(convert_waiting, deposit_of("d1"), RATES["EUR", "USD"]) == []
     assert world.balances() == {}
     world.tell(refunded("d1", "re_1", "EUR 1000.00", RefundStatus.FAILED, at=99))
     assert world.balance("client:unconverted", "EUR") == 1000_00

@@ -8,8 +8,8 @@ from itertools import permutations
 import pytest
 
 from ledger.wallet import WalletState
-from payments import deposit as deposits
 from payments import inbox
+from payments.deposit_conversion import convert_waiting
 from payments.dispute import DISPUTE, DisputeState
 from payments.facts import CaseSeen, ChargebackOpened, DisputeOpened, ReviewOpened
 from payments.notices import CaseStatus
@@ -117,7 +117,7 @@ def test_a_dispute_of_waiting_money_is_held_as_soon_as_it_is_converted() -> None
     world.tell(disputed("d1", "dp_1", "EUR 400.00", OPEN, at=50))
     assert world.wallet("USD").contests == {}
     deposit = deposit_of("d1")
-    world.do(deposits.convert_waiting, deposit, RATES["EUR", "USD"])
+    world.do(convert_waiting, deposit, RATES["EUR", "USD"])
     world.do(lambda decision: inbox.rebalance(decision, deposit, at=NOON))
     assert world.wallet("USD").held == 435_52
     assert world.wallet("USD").available == 1088_80 - 435_52

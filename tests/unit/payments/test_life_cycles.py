@@ -19,7 +19,8 @@ from payments.deposit import DepositStatus
 from payments.dispute import DISPUTE, PHASE, RANK, Phase
 from payments.facts import DisputeOpened, ReviewOpened
 from payments.notices import CaseStatus, PaymentStatus, PayoutStatus, RefundStatus
-from payments.payout import OUTBOUND_PHASE, REFUND_PHASE, PayoutPhase
+from payments.payout import PayoutPhase
+from payments.payout_notices import OUTBOUND_PHASE, REFUND_PHASE
 from payments.withdrawal import WithdrawalStatus, withdrawal_stream
 from tests.support import NOON
 from tests.unit.payments.world import (

@@ -9,12 +9,12 @@ from ledger.facts import EntryPosted
 from ledger.fx import convert_to_receive
 from ledger.wallet import freeze, wallet
 from payments import bookings
-from payments import deposit as deposits
-from payments import payout as payouts
 from payments.deposit import deposit_stream
+from payments.deposit_conversion import convert_waiting
 from payments.dispute import DISPUTE
 from payments.facts import DepositConfirmed, DisputeLinked
 from payments.notices import CaseStatus, PayoutStatus, RefundStatus, SettlementStatus
+from payments.payout_return import credit_return
 from tests.support import NOON
 from tests.unit.payments.world import (
     CLIENT,
@@ -243,12 +243,12 @@ def test_a_returned_payout_reaches_the_wallet_only_if_the_client_may_be_credited
     world.tell(outbound(payout, "USD 500.00", PayoutStatus.RETURNED, at=40))
     assert world.balance("client:returned", "USD") == 500_00
     assert world.balance("psp:clearing", "USD") == 500_00
-    world.do(payouts.credit_return, payout, GATES, at=NOON + timedelta(days=2))
+    world.do(credit_return, payout, GATES, at=NOON + timedelta(days=2))
     assert world.wallet("USD").available == 0, "the verification has run out"
-    world.do(payouts.credit_return, payout, GATES)
+    world.do(credit_return, payout, GATES)
     assert world.wallet("USD").available == 500_00
     assert world.balance("client:returned", "USD") == 0
-    world.do(payouts.credit_return, payout, GATES)
+    world.do(credit_return, payout, GATES)
     assert world.wallet("USD").available == 500_00, "once"
     world.check()
 
@@ -260,7 +260,7 @@ def test_without_gates_nothing_that_came_back_is_credited() -> None:
     world.funded("d1", "USD 500.00", "USD")
     payout = world.paying_out("w1", "USD 500.00")
     world.tell(outbound(payout, "USD 500.00", PayoutStatus.RETURNED))
-    world.do(payouts.credit_return, payout, ())
+    world.do(credit_return, payout, ())
     assert world.balance("client:returned", "USD") == 500_00
 
 
@@ -279,7 +279,7 @@ def test_a_refund_that_fails_after_it_succeeded_restores_the_cap() -> None:
     world.tell(failed)
     assert world.deposit_state("d1").refundable == 1000_00
     assert world.balance("client:returned", "EUR") == 500_00
-    world.do(payouts.credit_return, payout, GATES)
+    world.do(credit_return, payout, GATES)
     assert world.wallet("USD").available == held + 575_10, "at the conversion with which it left"
     assert _debit(world, "fx:position", "EUR") == -1000_00
     assert _debit(world, "fx:position", "USD") == 1099_80
@@ -295,8 +295,8 @@ def test_received_money_without_a_rate_waits_and_is_converted_later() -> None:
     world.tell(paid("d1", EUR_1000), rate=False)
     assert world.balance("client:unconverted", "EUR") == 1000_00
     assert world.balances().get(("fx:position", "EUR")) is None, "no exposure before the rate"
-    world.do(deposits.convert_waiting, deposit_of("d1"), RATES["EUR", "USD"])
-    world.do(deposits.convert_waiting, deposit_of("d1"), RATES["EUR", "USD"])
+    world.do(convert_waiting, deposit_of("d1"), RATES["EUR", "USD"])
+    world.do(convert_waiting, deposit_of("d1"), RATES["EUR", "USD"])
     other = World()
     other.funded("d1", EUR_1000, "USD")
     assert world.balances() == other.balances(), "and stands as if it had never waited"

@@ -22,6 +22,8 @@ from payments.facts import (
 )
 from payments.notices import CaseStatus, PayoutStatus
 from payments.payout import PayoutPhase
+from payments.payout_notices import answer_declined, answer_uncertain
+from payments.payout_return import credit_return
 from payments.withdrawal import WithdrawalStatus, withdrawal_stream
 from tests.support import NOON
 from tests.unit.payments.world import (
@@ -307,19 +309,19 @@ def test_one_worker_has_a_claim_and_none_after_the_answer() -> None:
     world.do(payouts.claim, payout, 1)
     with pytest.raises(Conflict):
         world.do(payouts.claim, payout, 1)
-    world.do(payouts.answer_uncertain, payout, 1, "timeout")
+    world.do(answer_uncertain, payout, 1, "timeout")
     world.do(payouts.claim, payout, 2)
     world.tell(outbound(payout, "USD 40.00", PayoutStatus.PROCESSING))
     with pytest.raises(Conflict):
         world.do(payouts.claim, payout, 3)
-    assert world.do(payouts.answer_uncertain, payout, 2, "late") == []
-    assert world.do(payouts.answer_declined, payout, "late") == []
+    assert world.do(answer_uncertain, payout, 2, "late") == []
+    assert world.do(answer_declined, payout, "late") == []
 
 
 def test_a_certain_refusal_gives_the_money_back_at_once() -> None:
     world = asking()
     payout = world.submit(W1)
-    world.do(payouts.answer_declined, payout, "account_closed")
+    world.do(answer_declined, payout, "account_closed")
     assert world.payout_state(payout).phase is PayoutPhase.FAILED
     assert not world.payout_state(payout).waits_to_credit
     assert world.wallet("USD").available == 100_00
@@ -330,7 +332,7 @@ def test_a_certain_refusal_gives_the_money_back_at_once() -> None:
 def test_a_payout_that_the_provider_declined_and_shows_all_the_same_is_for_a_person() -> None:
     world = asking()
     payout = world.submit(W1)
-    world.do(payouts.answer_declined, payout, "account_closed")
+    world.do(answer_declined, payout, "account_closed")
     world.tell(outbound(payout, "USD 40.00", PayoutStatus.FAILED))
     assert world.all(ReviewOpened) == []
     world.tell(outbound(payout, "USD 40.00", PayoutStatus.POSTED))
@@ -354,7 +356,7 @@ def test_a_payout_in_another_currency_comes_back_at_the_conversion_with_which_it
     payout = world.paying_out("w1", "USD 349.80", currency="EUR")
     assert world.balance("payout:in-transit", "EUR") == 304_12
     world.tell(outbound(payout, "EUR 304.12", PayoutStatus.RETURNED))
-    world.do(payouts.credit_return, payout, GATES)
+    world.do(credit_return, payout, GATES)
     assert world.wallet("USD").available == 349_80
     assert world.balances() == {
         ("psp:clearing:stripe-eu", "USD"): 349_80,

@@ -112,6 +112,7 @@ class World(Books):
         *,
         markup_bps: str = "100",
         quote: Quote | None = None,
+        quote_until: datetime | None = None,
         client: ClientId = CLIENT,
     ) -> DepositId:
         deposit = deposit_of(name)
@@ -126,6 +127,7 @@ class World(Books):
             into=into,
             markup_bps=Decimal(markup_bps),
             quote=quote,
+            quote_until=quote_until,
         )
         self.do(deposits.initiate, announced)
         return deposit

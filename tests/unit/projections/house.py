@@ -23,7 +23,8 @@ from ledger.store.codec import Vocabulary
 from ledger.store.memory import MemoryBook
 from ledger.wallet import WalletState, open_wallet, record
 from payments import bookings
-from payments.deposit import initiate, merge_payment
+from payments.deposit import initiate
+from payments.deposit_notices import merge_payment
 from payments.facts import FACTS as PAYMENT_FACTS
 from payments.facts import DepositInitiated
 from payments.link import Merchant
