@@ -13,7 +13,6 @@ from ledger.decision import Body
 from ledger.store.limits import PAGE
 from ledger.store.loading import Loader
 from ledger.store.rows import event_of, row_of
-from ledger.store.session import FIND_KEYS
 from ledger.store.snapshots import Snapshot
 from ledger.store.states import Known
 from ledger.store.watch import HEAD
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
 AFTER: Final = (
     "SELECT {columns} FROM {log} WHERE position > %s AND position <= %s ORDER BY position LIMIT %s"
 )
+OF_REQUEST: Final = "SELECT {columns} FROM {log} WHERE request_key = %s"
 OF_STREAM: Final = "SELECT {columns} FROM {log} WHERE stream = %s AND version > %s ORDER BY version"
 BODY: Final = """
 SELECT id, source, sealed, sha256, received_at FROM book.inbox
@@ -58,7 +58,7 @@ class Reader:
         self._vocabulary = vocabulary
         self._loader = Loader(log, vocabulary)
         self._after, self._of_stream = log.sql(AFTER), log.sql(OF_STREAM)
-        self._keyed, self._head = log.sql(FIND_KEYS), log.sql(HEAD)
+        self._of_request, self._head = log.sql(OF_REQUEST), log.sql(HEAD)
 
     def load(self, stream: Stream[Any], known: Known | None) -> Known:
         """Return the stream's state now; `known` is an earlier one, to go on from."""
@@ -78,7 +78,7 @@ class Reader:
 
     def of_request(self, key: bytes) -> list[Event]:
         """Return the events of a request; none where the log does not hold it."""
-        rows = self._rows(self._keyed, ([UUID(bytes=key)],))
+        rows = self._rows(self._of_request, (UUID(bytes=key),))
         if not rows:
             return []
         count = self._vocabulary.decode(rows[0].name, rows[0].state).n

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
-from uuid import UUID
 
 import psycopg
 from psycopg import sql
@@ -25,10 +24,15 @@ if TYPE_CHECKING:
     from ledger.store.tables import Log
 
 LOCK: Final = "SELECT pg_advisory_xact_lock({lock})"
-BEGIN: Final = "BEGIN; SELECT pg_advisory_xact_lock({lock})"
-SINCE: Final = "SELECT {columns} FROM {log} WHERE position >= %s ORDER BY position LIMIT %s"
+BEGIN: Final = "BEGIN ISOLATION LEVEL READ COMMITTED; SELECT pg_advisory_xact_lock({lock})"
+BEGIN_AND_LOOK: Final = """
+BEGIN ISOLATION LEVEL READ COMMITTED;
+SELECT pg_advisory_xact_lock({lock});
+SELECT {columns} FROM {log} WHERE position >= %d ORDER BY position LIMIT %d;
+SELECT {columns} FROM {log} WHERE request_key = ANY ('{{%b}}')
+"""
+"""One message, one round trip; each statement in it sees what was committed before it began."""
 NEWEST: Final = "SELECT {columns} FROM {log} ORDER BY position DESC LIMIT 1"
-FIND_KEYS: Final = "SELECT {columns} FROM {log} WHERE request_key = ANY(%s)"
 AT: Final = "SELECT {columns} FROM {log} WHERE position = ANY(%s)"
 NOTIFY: Final = "SELECT pg_notify({channel}, %s)"
 KEEP_BODIES: Final = """
@@ -79,8 +83,8 @@ class Session:
         self._dsn = dsn
         self._connection: psycopg.Connection[Any] | None = None
         self._begin, self._notify = log.sql(BEGIN), log.sql(NOTIFY)
-        self._since, self._newest = log.sql(SINCE), log.sql(NEWEST)
-        self._find_keys, self._at = log.sql(FIND_KEYS), log.sql(AT)
+        self._begin_and_look = log.sql(BEGIN_AND_LOOK)
+        self._newest, self._at = log.sql(NEWEST), log.sql(AT)
         self._copy_in = log.sql(COPY_IN)
 
     @property
@@ -118,18 +122,16 @@ class Session:
     def begin(self, head: Link, keys: Sequence[bytes]) -> Seen:
         """Take the lock, then look: the rows from our head on, and the known keys.
 
-        Each statement after the lock sees everything that was committed before the lock was ours.
         Never in a pipeline: behind one, the server does not notice a writer that fell asleep on
         the lock (`idle_in_transaction_session_timeout` is not armed).
         """
-        connection = self.connection
-        connection.execute(self._begin)
-        with connection.cursor(binary=True) as cursor:
-            cursor.execute(self._since, (max(head.position, 1), CATCH_UP_MAX + 2))
+        wanted = b",".join([key.hex().encode() for key in keys])
+        look = self._begin_and_look % (max(head.position, 1), CATCH_UP_MAX + 2, wanted)
+        with self.connection.execute(look) as cursor:
+            cursor.nextset()  # past what BEGIN answers
+            cursor.nextset()  # past the lock
             since = [row_of(fields) for fields in cursor]
-            if not keys:
-                return Seen(since, [])
-            cursor.execute(self._find_keys, ([UUID(bytes=key) for key in keys],))
+            cursor.nextset()
             return Seen(since, [row_of(fields) for fields in cursor])
 
     def rows_at(self, positions: Sequence[int]) -> list[Row]:

@@ -86,6 +86,7 @@ class WritingDoor:
 @pytest.fixture(scope="module")
 def doors(shared: Street) -> list[WritingDoor]:
     client = shared.register("EUR")
+    bank = to_bank("acct_1", "gbba_1", "EUR")
     person = {"residence": "CY", "category": "retail", "account_currency": "EUR", "name_ref": "x"}
     login = {
         "platform": "mt5",
@@ -113,12 +114,7 @@ def doors(shared: Street) -> list[WritingDoor]:
         WritingDoor(
             Role.OPERATIONS,
             "/v1/withdrawals",
-            {
-                "client": client,
-                "amount": "1.00",
-                "currency": "EUR",
-                "route": to_bank("acct_1", "gbba_1", "EUR"),
-            },
+            {"client": client, "amount": "1.00", "currency": "EUR", "route": bank},
         ),
         WritingDoor(Role.OPERATIONS, f"/v1/withdrawals/{NO_WITHDRAWAL}/cancel", None),
         WritingDoor(

@@ -84,7 +84,7 @@ def test_a_repeated_quote_needs_no_rate_any_more(street: Street) -> None:
     anew = street.ask(CLIENT, "/v1/conversions/quotes", quote(client), whose=client)
 
     assert again == first
-    assert (anew.status_code, anew.json()["code"]) == (409, "market_closed")
+    assert (anew.status_code, anew.json()["code"]) == (409, "quote_market_closed")
 
 
 def test_a_client_reads_what_they_just_wrote(shared: Street) -> None:

@@ -1,12 +1,9 @@
 from __future__ import annotations
 
-import threading
 from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
-
-import pytest
 
 from api.scopes import MATRIX, Door, Role
 from ledger.store.chain import digest, micros
@@ -150,22 +147,3 @@ def test_every_call_to_account_data_is_on_record(street: Street) -> None:
         (("read trial balance",), 200, "service:finance"),
         ((), 404, "service:client"),
     ]
-
-
-def test_callers_that_leave_early_block_nobody(shared: Street) -> None:
-    done = threading.Event()
-
-    def hurry() -> None:
-        for _ in range(5):
-            with pytest.raises(Exception, match=r"timed out|TimeoutException|ReadTimeout"):
-                shared.http.get(
-                    "/v1/deposits",
-                    params={"after": 2**62},
-                    headers=shared.headers(FINANCE),
-                    timeout=0.05,
-                )
-        done.set()
-
-    hurry()
-    assert done.is_set()
-    assert shared.http.get("/readyz").status_code == 200

@@ -12,6 +12,8 @@ import pytest
 
 from adapters.database.binaries import Binaries, find_binaries, read_binaries
 from adapters.database.embedded import EmbeddedPostgres
+from adapters.database.roles import prepare_embedded
+from tests.conftest import TEMPLATE
 from tests.integration.database.keeper import Keeper
 
 if TYPE_CHECKING:
@@ -36,6 +38,13 @@ def postgres(binaries: Binaries, fast_folder: Path) -> Iterator[EmbeddedPostgres
     home = fast_folder / f"lane-{binaries.major}"
     with EmbeddedPostgres(home, durable=False, binaries=binaries) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def template(postgres: EmbeddedPostgres) -> str:
+    """The lane's own template: the one of the whole session stands on another server."""
+    prepare_embedded(postgres, TEMPLATE)
+    return TEMPLATE
 
 
 @pytest.fixture(scope="session")
