@@ -11,7 +11,7 @@ import msgspec
 from ledger.decision import Decision, Fact, Kind, Stream
 from ledger.ids import DepositId, EntityId, PayoutId, derived_id
 from ledger.money import Money
-from payments.facts import LineBooked, NoticeParked, PaymentLinked, RefundLinked
+from payments.facts import LineBooked, NoticeParked, PaymentLinked, RefundLinked, ReviewOpened
 
 if TYPE_CHECKING:
     from payments.notices import Notice
@@ -74,13 +74,17 @@ def payment_link(merchant: Merchant, reference: str) -> Stream[LinkState]:
 def link_payment(
     decision: Decision, merchant: Merchant, reference: str, deposit: DepositId
 ) -> bool:
-    """Record whose payment it is; said twice, it stands once. True when it is news."""
+    """Record whose payment it is; said twice, it stands once. True when it is news.
+
+    A provider that says two different things is believed the first time; a person looks.
+    """
     stream = payment_link(merchant, reference)
     known = decision.get(stream).deposit
     if known is None:
         decision.record(stream, PaymentLinked(deposit=deposit, reference=reference))
-    else:
-        assert known == deposit, f"payment {reference} belongs to {known}, not {deposit}"
+    elif known != deposit:
+        reason = f"{reference} belongs to deposit {known}, and is now said to be {deposit}'s"
+        decision.record(stream, ReviewOpened(subject=deposit, reason=reason))
     return known is None
 
 

@@ -63,7 +63,7 @@ async def cardholders_dispute(day: Day) -> None:
             await day.stripe_tells(
                 "open_dispute",
                 charge=charge,
-                inquiry=index == 0,
+                inquiry=not opened,
                 reason="fraudulent" if index % 2 else "product_not_received",
                 due_by=due.isoformat(),
             )

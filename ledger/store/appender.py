@@ -74,7 +74,7 @@ class Appender:
             self._session.roll_back()
         else:
             self.committing = batch
-            self._session.commit(batch.head.position, batch.bodies)
+            self._session.commit(batch.bodies)
         return self.settle(jobs, batch)
 
     def _warm(self, jobs: list[Job]) -> Link:
@@ -176,11 +176,12 @@ class Appender:
         self.committing = None
         due = self._due_snapshots(batch)
         self._states.merge(batch.changed)
+        self._states.trim()
         self._head = batch.head
         self._watched.advance(batch.head.position)
         answer(job for job in jobs if job.outcome is not None)
-        self._keep_snapshots(due)
-        self._states.trim()
+        if batch.first is not None:
+            self._follow_up(batch.head.position, due)
         again = [job for job in jobs if job.outcome is None]
         for job in again:
             job.rehearsals += 1
@@ -194,8 +195,12 @@ class Appender:
                 due.append((stream, known))
         return due
 
-    def _keep_snapshots(self, due: list[tuple[UUID, Known]]) -> None:
-        """Keep folded states, after the callers are answered; losing one costs a longer load."""
-        if due:
-            with contextlib.suppress(psycopg.Error):
+    def _follow_up(self, position: int, due: list[tuple[UUID, Known]]) -> None:
+        """Do what the answered callers need not wait for.
+
+        A lost notification costs followers one poll, a lost snapshot a longer load.
+        """
+        with contextlib.suppress(psycopg.Error):
+            self._session.tell(position)
+            if due:
                 self._session.keep_snapshots([snapshot_of(stream, known) for stream, known in due])

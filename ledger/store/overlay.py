@@ -62,13 +62,15 @@ class Overlay:
         self.recorded.append(Recorded(stream.id, known.version, fact, at or self.at))
 
     def _known(self, stream: Stream[Any]) -> Known:
-        known = self.changed.get(stream.id) or self._below(stream.id)
-        if known is None:
+        known = self.changed.get(stream.id)
+        if known is not None:
+            assert known.is_of(stream.kind), f"stream {stream.id} is a {known.kind.name}"
+            return known
+        known = self._below(stream.id)
+        # Ids come from outside: one that names a thing of another kind names nothing of this one.
+        if known is None or not known.is_of(stream.kind):
             if self._load is None:
                 self.cold = True
                 raise Cold(stream)
             known = self._load(stream)
-        assert known.kind is stream.kind or known.kind.name == stream.kind.name, (
-            f"stream {stream.id} is a {known.kind.name}, not a {stream.kind.name}"
-        )
         return known

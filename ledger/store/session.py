@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from ledger.store.tables import Log
 
 LOCK: Final = "SELECT pg_advisory_xact_lock({lock})"
-BEGIN: Final = "BEGIN ISOLATION LEVEL READ COMMITTED; SELECT pg_advisory_xact_lock({lock})"
+BEGIN: Final = "BEGIN; SELECT pg_advisory_xact_lock({lock})"
 BEGIN_AND_LOOK: Final = """
-BEGIN ISOLATION LEVEL READ COMMITTED;
+BEGIN;
 SELECT pg_advisory_xact_lock({lock});
 SELECT {columns} FROM {log} WHERE position >= %d ORDER BY position LIMIT %d;
 SELECT {columns} FROM {log} WHERE request_key = ANY ('{{%b}}')
@@ -48,6 +48,7 @@ ON CONFLICT DO NOTHING
 """
 BY_INDEX: Final = """
 SET TimeZone = 'UTC';
+SET default_transaction_isolation = 'read committed';
 SET work_mem = '32MB';
 SET enable_seqscan = off;
 SET enable_hashjoin = off;
@@ -159,8 +160,8 @@ class Session:
                 copy.write(pack(rows))
             copy.write(COPY_TRAILER)
 
-    def commit(self, position: int, bodies: Sequence[Body]) -> None:
-        """Keep the bodies, tell the followers, commit."""
+    def commit(self, bodies: Sequence[Body]) -> None:
+        """Keep the bodies and commit."""
         connection = self.connection
         with connection.pipeline():
             if bodies:
@@ -168,9 +169,16 @@ class Session:
                 connection.execute(
                     KEEP_BODIES, [list(column) for column in zip(*fields, strict=True)]
                 )
-            connection.execute(self._notify, (str(position),))
             done = connection.execute("COMMIT", prepare=False)
         assert done.statusmessage == "COMMIT", done.statusmessage
+
+    def tell(self, position: int) -> None:
+        """Tell the followers of others, in a transaction that writes nothing.
+
+        In the append it would cost all logs of the database their shared fsync: the server lets
+        those who notify commit one after the other.
+        """
+        self.connection.execute(self._notify, (str(position),))
 
     def keep_snapshots(self, snapshots: Sequence[Snapshot]) -> None:
         """Keep folded states. Nobody waits for the disk: what a crash takes is folded again."""

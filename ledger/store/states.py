@@ -21,6 +21,10 @@ class Known(NamedTuple):
     version: int
     state: Any
 
+    def is_of(self, kind: Kind[Any]) -> bool:
+        """Tell whether it was folded as this kind."""
+        return self.kind is kind or self.kind.name == kind.name
+
     def then(self, fact: Fact) -> Known:
         """Fold one more fact."""
         return Known(self.kind, self.version + 1, self.kind.evolve(self.state, fact))
