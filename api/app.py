@@ -19,6 +19,7 @@ from api.routes import (
     events,
     kyc,
     rates,
+    reviews,
     wallets,
     watch,
     webhooks,
@@ -50,7 +51,8 @@ ROUTERS: Final = (
         deposits.ROUTER,
         withdrawals.ROUTER,
     ),
-    *(conversions.ROUTER, disputes.ROUTER, books.ROUTER, events.ROUTER, rates.ROUTER),
+    *(conversions.ROUTER, disputes.ROUTER, books.ROUTER, events.ROUTER),
+    *(rates.ROUTER, reviews.ROUTER),
     watch.ROUTER,
 )
 

@@ -22,10 +22,11 @@ from adapters.rates.broker import BrokerRates
 from adapters.rates.broker import Desk as RateDesk
 from adapters.rates.ecb import EcbRates
 from adapters.rates.market import OpenHours
-from adapters.rates.sandbox import SandboxRates
+from adapters.rates.sandbox import TABLE, SandboxRates
 from adapters.sealing import AesSealer
 from api import vocabulary
 from api.access_log import AccessLog
+from api.checkpointer import checkpointing
 from api.cursors import Cursors
 from api.settings import MerchantSettings, Settings, SettingsRefused
 from api.worker import Worker
@@ -34,7 +35,7 @@ from ledger.book import Book
 from ledger.facts import RatePublished
 from ledger.finding import ClientCode, Finding
 from ledger.ids import EntityId
-from payments.rates import Crossing, RateSource, Waterfall
+from payments.rates import Band, Crossing, RateSource, Waterfall
 from payments.reactors.desk import Desk, Patience
 from projections.runner import Runner
 
@@ -131,9 +132,6 @@ def _wired(
         open_.callback(access.close)
         providers = _providers(settings, environ)
         for provider in providers.values():
-            open_.callback(provider.api.close)
-        providers = _providers(settings, environ)
-        for provider in providers.values():
             open_.callback(provider.close)
         broker, rates = rate_source(settings, book)
         desk = Desk(
@@ -164,18 +162,24 @@ def _wired(
 
 
 @contextlib.contextmanager
-def working(house: House) -> Iterator[None]:
-    """Run the projections and the worker while the house is open."""
+def working(house: House, *, after_restore: bool = False) -> Iterator[None]:
+    """Run the projections, the worker and the checkpoints while the house is open.
+
+    Raises:
+        LogDiffers: a log is not the one of its checkpoints, and nobody said it was restored.
+    """
     stop = threading.Event()
     runner = threading.Thread(target=_project, args=(house.runner, stop), name="projections")
-    runner.start()
-    house.worker.start()
-    try:
-        yield
-    finally:
-        house.worker.stop()
-        stop.set()
-        runner.join()
+    reader = house.database.dsn("audit_reader")
+    with checkpointing(house.settings, reader, after_restore=after_restore):
+        runner.start()
+        house.worker.start()
+        try:
+            yield
+        finally:
+            house.worker.stop()
+            stop.set()
+            runner.join()
 
 
 def _project(runner: Runner, stop: threading.Event) -> None:
@@ -188,7 +192,15 @@ def _project(runner: Runner, stop: threading.Event) -> None:
 
 def rate_source(settings: Settings, book: Book) -> tuple[BrokerRates, RateSource]:
     """Build the rates: the broker's own prices first, and in the sandbox the ECB and a table."""
-    broker = BrokerRates(RateDesk(markup_other_bps=settings.markup_bps))
+    width = settings.rate_band_bps
+    reference = EcbRates(dealing=True)
+    pricing = RateDesk(
+        markup_other_bps=settings.markup_bps,
+        markup_bps=settings.pair_markup_bps,
+        max_age_s=settings.rate_max_age_s,
+        band=None if width is None else Band(reference.reference, width, alone=frozenset(TABLE)),
+    )
+    broker = BrokerRates(pricing)
     for fact in _published(book):
         broker.publish(fact.quote)
     if settings.rates == "broker":

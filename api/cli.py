@@ -16,7 +16,9 @@ from adapters.database.errors import DatabaseUnavailable
 from api.scopes import Role
 from api.settings import Settings, SettingsRefused, load
 from api.shell.output import Output
+from ledger.checkpoints import LogDiffers, NoCheckpoint
 from ledger.errors import LogUnreadable, Refusal
+from ledger.store.tables import LOGS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -26,6 +28,16 @@ if TYPE_CHECKING:
 FAILED: Final = 2
 SEED: Final = 1
 LAST_EVENTS: Final = 50
+LOG_NAMES: Final = tuple(LOGS)
+_TOLD: Final = (
+    SettingsRefused,
+    DatabaseUnavailable,
+    LogUnreadable,
+    LogDiffers,
+    NoCheckpoint,
+    Refusal,
+)
+"""What a person can do something about: said in a line, without a trace."""
 _GIVEN: Final = ("home", "entity", "host", "port")
 
 
@@ -38,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         given = {name: getattr(asked, name, None) for name in _GIVEN}
         settings = load(asked.config, os.environ, **given)
         return run(asked, settings, out)
-    except (SettingsRefused, DatabaseUnavailable, LogUnreadable, Refusal) as refused:
+    except _TOLD as refused:
         out.fail(str(refused))
         return FAILED
     except KeyboardInterrupt:
@@ -51,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _up(asked: argparse.Namespace, settings: Settings, out: Output) -> int:
     from api.shell.up import up  # noqa: PLC0415
 
-    return up(settings, out, sandbox=asked.sandbox)
+    return up(settings, out, sandbox=asked.sandbox, after_restore=asked.after_restore)
 
 
 def _token(asked: argparse.Namespace, settings: Settings, out: Output) -> int:
@@ -91,10 +103,28 @@ def _verify(asked: argparse.Namespace, settings: Settings, out: Output) -> int: 
     return verify(settings, out)
 
 
+def _checkpoints(asked: argparse.Namespace, settings: Settings, out: Output) -> int:
+    from api.shell.evidence import show_checkpoints  # noqa: PLC0415
+
+    return show_checkpoints(settings, out, asked.log)
+
+
+def _prove(asked: argparse.Namespace, settings: Settings, out: Output) -> int:
+    from api.shell.evidence import prove  # noqa: PLC0415
+
+    return prove(settings, out, asked.position)
+
+
+def _prove_growth(asked: argparse.Namespace, settings: Settings, out: Output) -> int:
+    from api.shell.evidence import prove_growth  # noqa: PLC0415
+
+    return prove_growth(settings, out, asked.earlier, asked.later)
+
+
 def _export(asked: argparse.Namespace, settings: Settings, out: Output) -> int:
     from api.shell.export import export  # noqa: PLC0415
 
-    return export(settings, out, asked.format, asked.out)
+    return export(settings, out, asked.format, asked.out, log=asked.log)
 
 
 def _tail(asked: argparse.Namespace, settings: Settings, out: Output) -> int:
@@ -133,6 +163,11 @@ def _parser() -> argparse.ArgumentParser:
 def _add_house(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     up = _command(commands, "up", _up, "run everything in this process")
     up.add_argument("--sandbox", action="store_true", help="with a simulated Stripe and tokens")
+    up.add_argument(
+        "--after-restore",
+        action="store_true",
+        help="open a log that its checkpoints contradict: you restored the database yourself",
+    )
     up.add_argument("--host", help="address to serve at")
     up.add_argument("--port", type=int, help="port to serve at; 0 takes any free one")
     token = _command(commands, "token", _token, "mint a token of the sandbox")
@@ -153,9 +188,17 @@ def _add_books(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     explain.add_argument("--last", type=int, default=LAST_EVENTS, help="events to show")
     replay = _command(commands, "replay", _replay, "rebuild the read models and compare")
     replay.add_argument("--adopt", action="store_true", help="put the rebuilt ones in place")
-    _command(commands, "verify", _verify, "chain, entries, read models, record of access")
+    _command(commands, "verify", _verify, "chains, entries, checkpoints, read models")
+    listed = _command(commands, "checkpoints", _checkpoints, "what was signed, and by which key")
+    listed.add_argument("--log", choices=LOG_NAMES, default=LOG_NAMES[0])
+    prove = _command(commands, "prove", _prove, "that an event stands in the checkpointed log")
+    prove.add_argument("position", type=int)
+    grown = _command(commands, "prove-growth", _prove_growth, "that one checkpoint extends another")
+    grown.add_argument("earlier", type=int, metavar="SIZE")
+    grown.add_argument("later", type=int, metavar="SIZE")
     export = _command(commands, "export", _export, "the whole log for other programs")
-    export.add_argument("--format", choices=("hledger", "csv"), required=True)
+    export.add_argument("--format", choices=("hledger", "csv", "raw"), required=True)
+    export.add_argument("--log", choices=LOG_NAMES, default=LOG_NAMES[0], help="raw only")
     export.add_argument("--out", metavar="FILE", help="the terminal by default")
 
 

@@ -14,7 +14,7 @@ all of them are alive, and every cached state with them: a fifth of all CPU, and
 def quiet_collector() -> None:
     """Walk living objects seldom, and what is loaded by now never again.
 
-    Once in a process, when it has opened what it needs. Reference counting frees nearly all that we
+    Once in a process, when it has loaded what it needs. Reference counting frees nearly all that we
     make; the collector is for cycles, and those it still finds.
     """
     gc.collect()

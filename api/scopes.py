@@ -90,7 +90,8 @@ MATRIX: Final[tuple[Row, ...]] = (
     Row("GET", "/v1/statements", "statements:read"),
     Row("GET", "/v1/trial-balance", "trial-balance:read"),
     Row("GET", "/v1/events", "events:read"),
-    Row("POST", "/v1/rates", "rates:set"),
+    Row("POST", "/v1/rates", "rates:set", person=True),
+    Row("GET", "/v1/reviews", "reviews:read"),
     Row("GET", "/healthz", door=Door.OPEN, recorded=False),
     Row("GET", "/readyz", door=Door.OPEN, recorded=False),
     Row("GET", "/metrics", "metrics:read", recorded=False),
@@ -112,17 +113,18 @@ ROLES: Final[Mapping[Role, frozenset[str]]] = {
         Role.PSP_INGRESS: (),
         Role.OPERATIONS: (
             *(*_LOOK, *_BOOKS, "clients:create", "clients:freeze", "clients:trading-accounts"),
-            "deposits:create",
+            *("deposits:create", "reviews:read"),
             *("withdrawals:create", "withdrawals:cancel", "withdrawals:approve"),
             *("conversions:quote", "conversions:create"),
         ),
         Role.COMPLIANCE: (
             *(*_LOOK, *_BOOKS, "clients:freeze", "kyc:decide", "withdrawals:approve"),
-            "events:read",
+            *("events:read", "reviews:read"),
         ),
         Role.RISK: (*_LOOK, *_BOOKS, "clients:freeze"),
-        Role.FINANCE: (*_LOOK, *_BOOKS, "trial-balance:read", "events:read", "rates:set"),
-        Role.AUDIT: (*_LOOK, *_BOOKS, "trial-balance:read", "events:read"),
+        # No events: they hold the inner reasons of gates, which are compliance's.
+        Role.FINANCE: (*_LOOK, *_BOOKS, "trial-balance:read", "rates:set", "reviews:read"),
+        Role.AUDIT: (*_LOOK, *_BOOKS, "trial-balance:read", "events:read", "reviews:read"),
         # No withdrawals: a held one must not reach whoever talks to the client.
         Role.CRM: (
             *("clients:create", "clients:read", "clients:activity", "clients:trading-accounts"),

@@ -68,6 +68,20 @@ class PatienceSettings(_Closed):
     again_s: float = 5
 
 
+class CheckpointSettings(_Closed):
+    """When a checkpoint of a log is written, and where to.
+
+    Attributes:
+        folder: better on another machine's disk; `checkpoints` in the home by default.
+        events: at the latest after so many.
+        seconds: at the latest so long after the last one, where anything is new.
+    """
+
+    folder: Path | None = None
+    events: int = Field(default=10_000, ge=1)
+    seconds: int = Field(default=300, ge=1)
+
+
 class Settings(_Closed):
     """The settings of one book. Defaults and their reasons: `docs/policies.md`.
 
@@ -75,7 +89,10 @@ class Settings(_Closed):
         four_eyes_above: minor units by currency up to which nobody needs to approve; a currency
             that is not named always asks for two people.
         kyc_level: the level that every withdrawal asks for.
-        rates: `sandbox` deals on ECB reference rates and a labelled table.
+        rates: `broker` deals on its own published prices only; `sandbox` deals on ECB reference
+            rates and a labelled table too, and never beside a live merchant account.
+        pair_markup_bps: by pair as it is published, e.g. `EUR/USD`; others take `markup_bps`.
+        rate_band_bps: how far a published price may lie from the ECB's before it is parked.
     """
 
     entity: Slug = "acme-cy"
@@ -92,7 +109,11 @@ class Settings(_Closed):
     markup_bps: Decimal = Field(default=Decimal(100), ge=0, lt=10_000)
     quote_valid_s: int = Field(default=60, ge=1, le=3600)
     patience: PatienceSettings = PatienceSettings()
-    rates: str = Field(default="sandbox", pattern=r"^(sandbox|broker)$")
+    checkpoints: CheckpointSettings = CheckpointSettings()
+    rates: str = Field(default="broker", pattern=r"^(sandbox|broker)$")
+    pair_markup_bps: dict[str, Annotated[Decimal, Field(ge=0, lt=10_000)]] = {}
+    rate_max_age_s: int = Field(default=60, ge=1, le=86_400)
+    rate_band_bps: Decimal | None = Field(default=None, gt=0, lt=10_000)
 
     @model_validator(mode="after")
     def _one_of_each(self) -> Self:
@@ -102,6 +123,8 @@ class Settings(_Closed):
         for merchant in self.merchants:
             if not _is_safe(merchant.address):
                 raise ValueError(f"{merchant.name}: only loopback may be reached without TLS")
+            if merchant.live and self.rates == "sandbox":
+                raise ValueError(f"{merchant.name} is live: sandbox rates are not dealt on")
         return self
 
 

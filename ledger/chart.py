@@ -92,6 +92,7 @@ KINDS: Final = {
         ),
         _house("income:fx-markup", Side.CREDIT, "markup on conversions"),
         _house("expense:psp-fees", Side.DEBIT, "what providers charge"),
+        _house("expense:psp-adjustments", Side.DEBIT, "moved by a provider by itself, unexplained"),
         _house("expense:dispute-fees", Side.DEBIT, "what disputes cost"),
         _house("expense:write-offs", Side.DEBIT, "receivables given up"),
     )

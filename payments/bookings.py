@@ -11,6 +11,7 @@ Nothing else builds entries.
 | deposit converted         | client:unconverted · fx:position  | fx:position · wallet · markup    |
 | provider's fee            | expense:psp-fees                  | psp:clearing                     |
 | provider converted        | fx:position (from) · psp:clearing | psp:clearing (from) · fx (into)  |
+| provider's own doing      | expense:psp-fees · -adjustments   | psp:clearing                     |
 | settled to our bank       | bank:client                       | psp:clearing                     |
 | funds converted           | wallet sold · fx:position         | fx:position · wallet · markup    |
 | withdrawal requested      | client wallet                     | client:held                      |
@@ -135,6 +136,18 @@ def settled_to_bank(entity: EntityId, merchant: str, bank: str, amount: Money) -
         [
             Posting(bank_account(entity, "bank:client", bank), amount.currency, amount.minor),
             Posting(clearing(entity, merchant), amount.currency, -amount.minor),
+        ],
+    )
+
+
+def unsolicited(entity: EntityId, merchant: str, net: Money, *, fee: bool) -> Entry:
+    """The provider moved our balance by itself: a fee, or an adjustment to be explained."""
+    kind = "expense:psp-fees" if fee else "expense:psp-adjustments"
+    return entry(
+        "provider's own fee" if fee else "provider's own adjustment",
+        [
+            Posting(clearing(entity, merchant), net.currency, net.minor),
+            Posting(house_account(entity, kind), net.currency, -net.minor),
         ],
     )
 

@@ -70,6 +70,7 @@ class DepositState(msgspec.Struct, frozen=True):
     attempts: int = 0
     reference: str | None = None
     charge: str | None = None
+    received_at: datetime | None = None
     conversion: Conversion | None = None
     settlement: facts.DepositSettled | None = None
     refunds: dict[str, int] = {}
@@ -144,6 +145,7 @@ def evolve(state: DepositState, fact: Fact) -> DepositState:
                 state,
                 status=DepositStatus.CONFIRMED,
                 charge=fact.charge,
+                received_at=fact.received_at,
                 conversion=fact.conversion,
             )
         case facts.DepositSuspended():

@@ -18,6 +18,8 @@ from payments.link import Merchant, link_payment
 from payments.notices import BalanceLine, PaymentNotice, PaymentStatus
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from ledger.decision import Decision
     from ledger.fx import Conversion, Quote
     from ledger.ids import DepositId
@@ -55,6 +57,9 @@ def merge_payment(
                     facts.DepositFailed(deposit=deposit, reason=reason),
                     at=notice.happened_at,
                 )
+            elif state.received_at is not None and notice.happened_at > state.received_at:
+                reason = f"received, and the provider now says {notice.raw_status}"
+                _review(decision, deposit, reason, at=notice.happened_at)
         case (
             PaymentStatus.INITIATED
             | PaymentStatus.REQUIRES_ACTION
@@ -108,6 +113,7 @@ def _confirm(
             deposit=deposit,
             client=state.client,
             amount=state.amount,
+            received_at=notice.happened_at,
             charge=notice.charge,
             instrument=notice.instrument,
             conversion=conversion,
@@ -205,3 +211,8 @@ def answer_declined(decision: Decision, deposit: DepositId, reason: str) -> None
         decision.record(
             deposit_stream(deposit), facts.DepositFailed(deposit=deposit, reason=reason)
         )
+
+
+def _review(decision: Decision, deposit: DepositId, reason: str, *, at: datetime) -> None:
+    fact = facts.ReviewOpened(subject=deposit, reason=reason)
+    decision.record(deposit_stream(deposit), fact, at=at)

@@ -164,6 +164,7 @@ class DepositConfirmed(Fact, frozen=True):
     deposit: DepositId
     client: ClientId
     amount: Money
+    received_at: datetime
     charge: str | None = None
     instrument: str | None = None
     conversion: Conversion | None = None
@@ -430,6 +431,7 @@ class PayoutSent(Fact, frozen=True):
     NAME: ClassVar[str] = "payments.payout-sent"
     payout: PayoutId
     reference: str
+    seen_at: datetime | None = None
 
 
 class PayoutSettled(Fact, frozen=True):
@@ -438,6 +440,7 @@ class PayoutSettled(Fact, frozen=True):
     NAME: ClassVar[str] = "payments.payout-settled"
     payout: PayoutId
     reference: str
+    seen_at: datetime | None = None
 
 
 class PayoutFailed(Fact, frozen=True):
@@ -446,6 +449,7 @@ class PayoutFailed(Fact, frozen=True):
     NAME: ClassVar[str] = "payments.payout-failed"
     payout: PayoutId
     reason: str
+    seen_at: datetime | None = None
 
 
 class PayoutReturned(Fact, frozen=True):
@@ -454,6 +458,7 @@ class PayoutReturned(Fact, frozen=True):
     NAME: ClassVar[str] = "payments.payout-returned"
     payout: PayoutId
     reason: str
+    seen_at: datetime | None = None
 
 
 class PayoutLineBooked(Fact, frozen=True):
@@ -613,6 +618,7 @@ class SettlementFailed(Fact, frozen=True):
     settlement: UUID
     reference: str
     amount: Money
+    seen_at: datetime | None = None
 
 
 FACTS: tuple[type[Fact], ...] = (

@@ -24,12 +24,13 @@ OWN_TRACK = frozenset({"payout", "dispute", "dispute_reversal"})
 def book_line(decision: Decision, merchant: Merchant, line: BalanceLine, notice_id: UUID) -> None:
     """Book what a line adds to its deposit, payout or refund.
 
-    A line of something that we do not know yet waits for it; one of nothing is for a person.
+    A line of something that we do not know yet waits for it; one of nothing is booked as the
+    provider's own doing, and shown to a person.
     """
     if line.category in OWN_TRACK or line.type in OWN_TRACK:
         return
     if line.source is None:
-        _review(decision, merchant, line)
+        _book_unsolicited(decision, merchant, line)
         return
     link = decision.get(payment_link(merchant, line.source))
     if link.payout is not None:
@@ -63,11 +64,17 @@ def _book_refund(
     decision.record(stream, EntryPosted(cause=link.deposit, entry=moved), at=line.created_at)
 
 
-def _review(decision: Decision, merchant: Merchant, line: BalanceLine) -> None:
+def _book_unsolicited(decision: Decision, merchant: Merchant, line: BalanceLine) -> None:
+    """Book what we did not start (fees, reserves, adjustments), and let a person see it."""
     stream = payment_link(merchant, line.reference)
-    state = decision.get(stream)
-    if line.reference in state.lines:
+    if line.reference in decision.get(stream).lines:
         return
     decision.record(stream, LineBooked(reference=line.reference, line=line.reference))
-    reason = f"a balance line that we do not know: {line.type} {line.net} {line.currency}"
+    reason = f"a balance line that we did not start: {line.type} {line.net} {line.currency}"
     decision.record(stream, ReviewOpened(subject=stream.id, reason=reason), at=line.created_at)
+    if line.net:
+        fee = "fee" in {line.category, line.type.removeprefix("stripe_")}
+        net = Money(line.net, line.currency)
+        moved = bookings.unsolicited(merchant.entity, merchant.name, net, fee=fee)
+        posted = EntryPosted(cause=stream.id, entry=moved)
+        decision.record(stream, posted, at=line.created_at)

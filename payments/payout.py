@@ -7,6 +7,7 @@ the provider says of them is merged in `payout_notices`; what came to nothing go
 
 from __future__ import annotations
 
+from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -76,6 +77,8 @@ class PayoutState(msgspec.Struct, frozen=True):
     reference: str | None = None
     lines: frozenset[str] = frozenset()
     waits_to_credit: bool = False
+    seen_at: datetime | None = None
+    """The provider's time of what is known."""
 
     @property
     def was_declined(self) -> bool:
@@ -101,13 +104,21 @@ def evolve(state: PayoutState, fact: Fact) -> PayoutState:
         case facts.PayoutClaimed():
             return replace(state, attempts=fact.attempt)
         case facts.PayoutSent():
-            return replace(state, phase=PayoutPhase.SENT, reference=fact.reference)
+            return replace(
+                state, phase=PayoutPhase.SENT, reference=fact.reference, seen_at=fact.seen_at
+            )
         case facts.PayoutSettled():
-            return replace(state, phase=PayoutPhase.SETTLED, reference=fact.reference)
+            return replace(
+                state, phase=PayoutPhase.SETTLED, reference=fact.reference, seen_at=fact.seen_at
+            )
         case facts.PayoutFailed():
-            return replace(state, phase=PayoutPhase.FAILED, waits_to_credit=True)
+            return replace(
+                state, phase=PayoutPhase.FAILED, waits_to_credit=True, seen_at=fact.seen_at
+            )
         case facts.PayoutReturned():
-            return replace(state, phase=PayoutPhase.RETURNED, waits_to_credit=True)
+            return replace(
+                state, phase=PayoutPhase.RETURNED, waits_to_credit=True, seen_at=fact.seen_at
+            )
         case facts.ReturnCredited():
             return replace(state, waits_to_credit=False)
         case facts.PayoutLineBooked():

@@ -41,6 +41,8 @@ OUTBOUND_PHASE: dict[PayoutStatus, PayoutPhase] = {
 def merge_refund(decision: Decision, payout: PayoutId, notice: RefundNotice) -> None:
     """Merge a refund that we started."""
     reason = notice.failure_code or notice.raw_status
+    if not _is_our_amount(decision, payout, notice.amount, at=notice.happened_at):
+        return
     phase = REFUND_PHASE[notice.status]
     _merge(decision, payout, phase, notice.reference, reason, at=notice.happened_at)
     for line in (notice.line, notice.failure_line):
@@ -51,8 +53,18 @@ def merge_refund(decision: Decision, payout: PayoutId, notice: RefundNotice) -> 
 def merge_outbound(decision: Decision, payout: PayoutId, notice: PayoutNotice) -> None:
     """Merge a payout to the client's own bank."""
     reason = notice.reason or notice.raw_status
+    if not _is_our_amount(decision, payout, notice.amount, at=notice.happened_at):
+        return
     phase = OUTBOUND_PHASE[notice.status]
     _merge(decision, payout, phase, notice.reference, reason, at=notice.happened_at)
+
+
+def _is_our_amount(decision: Decision, payout: PayoutId, told: Money, *, at: datetime) -> bool:
+    """Whether the provider speaks of what we sent; anything else is for a person."""
+    sent = require_payout(decision, payout).amount
+    if told != sent:
+        _review(decision, payout, f"sent {sent}, and the provider tells of {told}", at=at)
+    return told == sent
 
 
 def _merge(
@@ -67,24 +79,30 @@ def _merge(
     state = require_payout(decision, payout)
     stream = payout_stream(payout)
     if phase not in TRANSITIONS[state.phase]:
-        _mistrust(decision, payout, phase, reference, at=at)
+        _mistrust(decision, payout, phase, at=at)
         return
     if state.reference is None:
-        decision.record(stream, facts.PayoutSent(payout=payout, reference=reference), at=at)
+        decision.record(
+            stream, facts.PayoutSent(payout=payout, reference=reference, seen_at=at), at=at
+        )
     match phase:
         case PayoutPhase.SENT:
             pass
         case PayoutPhase.SETTLED:
             _settle(decision, payout, reference, at=at)
         case PayoutPhase.FAILED if state.phase is PayoutPhase.SETTLED:
-            decision.record(stream, facts.PayoutFailed(payout=payout, reason=reason), at=at)
+            decision.record(
+                stream, facts.PayoutFailed(payout=payout, reason=reason, seen_at=at), at=at
+            )
             came_back(decision, payout, at=at)
         case PayoutPhase.FAILED:
             fail(decision, payout, reason, at=at)
         case PayoutPhase.RETURNED:
             if state.phase is not PayoutPhase.SETTLED:
                 _settle(decision, payout, reference, at=at)
-            decision.record(stream, facts.PayoutReturned(payout=payout, reason=reason), at=at)
+            decision.record(
+                stream, facts.PayoutReturned(payout=payout, reason=reason, seen_at=at), at=at
+            )
             came_back(decision, payout, at=at)
         case PayoutPhase.NONE | PayoutPhase.SUBMITTED:
             raise AssertionError("the provider reports no such phase")
@@ -93,22 +111,31 @@ def _merge(
 def _settle(decision: Decision, payout: PayoutId, reference: str, *, at: datetime) -> None:
     state = require_payout(decision, payout)
     stream = payout_stream(payout)
-    decision.record(stream, facts.PayoutSettled(payout=payout, reference=reference), at=at)
+    decision.record(
+        stream, facts.PayoutSettled(payout=payout, reference=reference, seen_at=at), at=at
+    )
     moved = bookings.payout_settled(
         state.entity, state.client, state.route.merchant_account, state.amount
     )
     decision.record(stream, EntryPosted(cause=payout, entry=moved), at=at)
 
 
-def _mistrust(
-    decision: Decision, payout: PayoutId, phase: PayoutPhase, reference: str, *, at: datetime
-) -> None:
-    """Ask a person where the provider shows a payout that it declined; older news is nothing."""
-    if require_payout(decision, payout).was_declined and phase is not PayoutPhase.FAILED:
-        reason = f"the provider has a payout that it declined: {reference}"
-        decision.record(
-            payout_stream(payout), facts.ReviewOpened(subject=payout, reason=reason), at=at
-        )
+def _mistrust(decision: Decision, payout: PayoutId, phase: PayoutPhase, *, at: datetime) -> None:
+    """Ask a person where later news contradicts what is known; older news is nothing.
+
+    Paid after it failed, came back or was declined: the client may have the money twice.
+    """
+    state = require_payout(decision, payout)
+    ended = state.phase in {PayoutPhase.FAILED, PayoutPhase.RETURNED}
+    later = state.seen_at is None or at > state.seen_at
+    paid = phase in {PayoutPhase.SENT, PayoutPhase.SETTLED}
+    if ended and paid and (state.was_declined or (later and phase is PayoutPhase.SETTLED)):
+        _review(decision, payout, f"{state.phase}, and the provider now says {phase}", at=at)
+
+
+def _review(decision: Decision, payout: PayoutId, reason: str, *, at: datetime) -> None:
+    fact = facts.ReviewOpened(subject=payout, reason=reason)
+    decision.record(payout_stream(payout), fact, at=at)
 
 
 def book_line(decision: Decision, payout: PayoutId, line: BalanceLine) -> None:

@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 def fail(decision: Decision, payout: PayoutId, reason: str, *, at: datetime) -> None:
     """The provider never paid it: the money waits as returned."""
     state = require_payout(decision, payout)
-    decision.record(payout_stream(payout), facts.PayoutFailed(payout=payout, reason=reason), at=at)
+    decision.record(
+        payout_stream(payout), facts.PayoutFailed(payout=payout, reason=reason, seen_at=at), at=at
+    )
     moved = bookings.payout_failed(state.entity, state.client, state.amount)
     decision.record(payout_stream(payout), EntryPosted(cause=payout, entry=moved), at=at)
     _restore_cap(decision, payout, at=at)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -11,7 +12,7 @@ from ledger.decision import Decision, Fact, Kind, Stream
 from ledger.facts import EntryPosted
 from ledger.journal import Entry
 from payments import bookings
-from payments.facts import SettlementFailed, SettlementPaid
+from payments.facts import ReviewOpened, SettlementFailed, SettlementPaid
 from payments.notices import SettlementNotice, SettlementStatus
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ class SettlementState(msgspec.Struct, frozen=True):
 
     paid: bool = False
     failed: bool = False
+    failed_at: datetime | None = None
 
 
 def evolve(state: SettlementState, fact: Fact) -> SettlementState:
@@ -31,7 +33,7 @@ def evolve(state: SettlementState, fact: Fact) -> SettlementState:
         case SettlementPaid():
             return SettlementState(paid=True)
         case SettlementFailed():
-            return SettlementState(paid=state.paid, failed=True)
+            return SettlementState(paid=state.paid, failed=True, failed_at=fact.seen_at)
         case _:
             return state
 
@@ -51,6 +53,10 @@ def merge_settlement(
     settlement = merchant.id_of(notice.created_at, "settlement", notice.reference)
     stream = settlement_stream(settlement)
     state, at = decision.get(stream), notice.happened_at
+    late = state.failed_at is not None and at > state.failed_at
+    if notice.status is SettlementStatus.PAID and late:
+        reason = f"settlement {notice.reference} failed, and is now said to be paid"
+        decision.record(stream, ReviewOpened(subject=settlement, reason=reason), at=at)
     moved = bookings.settled_to_bank(merchant.entity, merchant.name, bank, notice.amount)
     if notice.status is SettlementStatus.PAID and not state.paid and not state.failed:
         decision.record(
@@ -69,7 +75,10 @@ def merge_settlement(
         decision.record(
             stream,
             SettlementFailed(
-                settlement=settlement, reference=notice.reference, amount=notice.amount
+                settlement=settlement,
+                reference=notice.reference,
+                amount=notice.amount,
+                seen_at=at,
             ),
             at=at,
         )

@@ -1,10 +1,12 @@
-"""Exports the whole log: an hledger journal, or CSV. Exact decimals, in the order of the log."""
+"""Exports the whole log in its own order: an hledger journal, CSV, or the rows as they stand."""
 
 from __future__ import annotations
 
 import csv
 import io
+import json
 import re
+from base64 import b64encode
 from typing import TYPE_CHECKING, Final
 
 from ledger.money import Money
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
 
     from ledger.decision import Event
     from ledger.journal import Entry
+    from ledger.store.chain import Row
 
 CSV_COLUMNS: Final = (
     *("position", "leg", "effective_at", "recorded_at", "fact", "stream", "version", "by"),
@@ -63,6 +66,21 @@ def csv_lines(events: Iterable[Event]) -> Iterator[str]:
                     posting.minor,
                 )
             )
+
+
+def raw_lines(rows: Iterable[Row]) -> Iterator[str]:
+    """Write the rows as they are stored, a JSON object on each line: `docs/log-format.md`."""
+    for row in rows:
+        told = {
+            "position": row.position,
+            "stream": str(row.stream),
+            "version": row.version,
+            "recorded_us": row.recorded_us,
+            "name": row.name,
+            "state": b64encode(row.state).decode(),
+            "digest": row.digest.hex(),
+        }
+        yield json.dumps(told, separators=(",", ":")) + "\n"
 
 
 def _declarations(entry: Entry, declared: set[str]) -> Iterator[str]:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ledger.journal import Entry
     from ledger.store.chain import Row
     from ledger.store.codec import Vocabulary
+    from ledger.store.tables import Log
 
 PAGE: Final = 5_000
 """Events that a walk through the log reads at a time."""
@@ -31,9 +32,8 @@ AT: Final = LOG.sql("""
 SELECT position, stream, version, name, state, recorded_at FROM {log}
 WHERE position = ANY(%s) ORDER BY position
 """)
-ROWS_AFTER: Final = LOG.sql(
-    "SELECT {columns} FROM {log} WHERE position > %s ORDER BY position LIMIT %s"
-)
+STORED_AFTER: Final = "SELECT {columns} FROM {log} WHERE position > %s ORDER BY position LIMIT %s"
+ROWS_AFTER: Final = LOG.sql(STORED_AFTER)
 HEAD: Final = LOG.sql("SELECT coalesce(max(position), 0) FROM {log}")
 
 
@@ -86,12 +86,12 @@ def walk(
         position = page[-1].position
 
 
-def stored_rows(connection: Connection[Any]) -> Iterator[Row]:
+def stored_rows(connection: Connection[Any], log: Log = LOG) -> Iterator[Row]:
     """Walk through the rows as they are stored, whatever they say."""
-    position = -1
+    query, position = log.sql(STORED_AFTER), -1
     while True:
         with connection.cursor(binary=True) as cursor:
-            page = cursor.execute(ROWS_AFTER, (position, PAGE)).fetchall()
+            page = cursor.execute(query, (position, PAGE)).fetchall()
         if not page:
             return
         yield from map(row_of, page)

@@ -31,9 +31,9 @@ MODULE_LINES_MAX = 300
 TEST_LINES_MAX = 400
 RAISED: dict[str, int] = {
     # Every event of the package in reading order: a list, which has no door to be split at.
-    "payments/facts.py": 700,
+    "payments/facts.py": 720,
     # The accounting policy as one table with the entries it stands for: read in one go, or trusted.
-    "payments/bookings.py": 320,
+    "payments/bookings.py": 340,
 }
 """Path → its own ceiling of lines, with a comment that says why."""
 

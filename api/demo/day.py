@@ -92,6 +92,7 @@ def _settings(home: Path, issuer: DevIssuer, stripe_url: str) -> Settings:
         audience=AUDIENCE,
         jwks=issuer.jwks,
         merchants=(merchant,),
+        rates="sandbox",
         four_eyes_above={c: minor(Decimal(2_000), c) for c in CURRENCIES},
         patience=PatienceSettings(again_s=1),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from api.demo.friday import deposit
 from api.demo.sandbox import BEGINS
@@ -54,7 +54,7 @@ async def cardholders_dispute(day: Day) -> None:
     paid = [(person, item) for person in day.people for item in person.deposits]
     chosen = day.chance.sample(paid, day.size.disputes)
     due = day.clock() + timedelta(days=9)
-    opened = []
+    opened: list[dict[str, Any]] = []
     for index, (_, item) in enumerate(chosen):
         charge = (await day.broker.get(Role.FINANCE, f"/v1/deposits/{item['deposit']}"))["charge"]
         if charge is None:

@@ -156,8 +156,8 @@ def view(row: rows.ClientWithdrawal) -> WithdrawalView:
     )
 
 
-def in_full(row: rows.Withdrawal) -> WithdrawalInFull:
-    """Show staff a withdrawal."""
+def in_full(row: rows.Withdrawal, *, with_reasons: bool) -> WithdrawalInFull:
+    """Show staff a withdrawal; the gates' inner reasons are compliance's and the auditor's."""
     return WithdrawalInFull(
         withdrawal=row.withdrawal,
         client=row.client,
@@ -170,7 +170,7 @@ def in_full(row: rows.Withdrawal) -> WithdrawalInFull:
         requested_at=row.requested_at,
         expires_at=row.expires_at,
         changed_at=row.payout_changed_at or row.changed_at,
-        findings=[FindingView.model_validate(finding) for finding in row.findings],
+        findings=[FindingView.model_validate(finding) for finding in row.findings if with_reasons],
         approvals=list(row.approvals),
         reason=row.reason,
         provider=row.provider,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Annotated, Final
 
 from fastapi import Query
@@ -27,6 +28,7 @@ from api.routes.withdrawal_words import (
     view,
     way_of,
 )
+from api.scopes import Role
 from api.security import Needs
 from api.views import Listing
 from api.words import Fresh, Id, IdempotencyKey
@@ -48,6 +50,8 @@ from payments.withdrawal import (
 from projections import withdrawals as rows
 
 ROUTER: Final = StrictRouter(prefix="/v1/withdrawals", tags=["withdrawals"])
+REASONS_FOR: Final = frozenset({Role.COMPLIANCE, Role.AUDIT})
+"""Who may read why a gate is closed: telling others may tip off the client."""
 
 
 @ROUTER.post("", status_code=201)
@@ -125,7 +129,8 @@ def list_withdrawals(
         found = rows.withdrawals(
             connection, client=client, phase=asked.status, after=after, limit=asked.limit
         )
-    return page_of(front.house, found, in_full, listing)
+    full = partial(in_full, with_reasons=caller.role in REASONS_FOR)
+    return page_of(front.house, found, full, listing)
 
 
 @ROUTER.get("/{withdrawal}")
@@ -148,7 +153,7 @@ def read_withdrawal(
     if found is None:
         raise NotFound("no such withdrawal", code="no_such_withdrawal")
     touched(request, "read withdrawal", client=ClientId(found.client))
-    return in_full(found)
+    return in_full(found, with_reasons=caller.role in REASONS_FOR)
 
 
 @ROUTER.post("/{withdrawal}/cancel")

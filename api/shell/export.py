@@ -1,4 +1,4 @@
-"""The log on its way out: as a journal, as CSV, or as it happens."""
+"""The log on its way out: as a journal, as CSV, row by row, or as it happens."""
 
 from __future__ import annotations
 
@@ -6,15 +6,16 @@ import contextlib
 from datetime import UTC
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import msgspec
 
 from api import vocabulary
 from api.settings import SettingsRefused
 from api.shell.opening import books_at, log_of, reading
+from ledger.store.tables import LOGS
 from projections import export as exports
-from projections.log import head, walk
+from projections.log import LOG, head, stored_rows, walk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -22,30 +23,42 @@ if TYPE_CHECKING:
     from api.settings import Settings
     from api.shell.output import Output
     from ledger.decision import Event
+    from ledger.store.chain import Row
+
+P = TypeVar("P", bound="Event | Row")
 
 FORMATS: Final[dict[str, Callable[[Iterable[Event]], Iterator[str]]]] = {
     "hledger": exports.hledger,
     "csv": exports.csv_lines,
 }
+RAW: Final = "raw"
 FOLLOW_S: Final = 1.0
 LINES_MAX: Final = 1_000
 
 
-def export(settings: Settings, out: Output, form: str, path: str | None) -> int:
-    """Write the whole log in a form that other programs read."""
+def export(
+    settings: Settings, out: Output, form: str, path: str | None, *, log: str = LOG.name
+) -> int:
+    """Write the whole log in a form that other programs read; the record of access only raw."""
     if out.json and path is None:
         raise SettingsRefused("an export to the terminal is no JSON: name a file with --out")
+    if form != RAW and log != LOG.name:
+        raise SettingsRefused(f"the record of access holds no entries: export it as {RAW}")
     with reading(settings, folded=False) as connection, out.progress("exporting") as tell:
-        newest = head(connection)
-        events = _told(chain.from_iterable(walk(connection, vocabulary.BOOK)), tell, newest)
+        reached = Reached(tell, head(connection))
+        if form == RAW:
+            pieces = exports.raw_lines(reached.by(stored_rows(connection, LOGS[log])))
+        else:
+            events = chain.from_iterable(walk(connection, vocabulary.BOOK))
+            pieces = FORMATS[form](reached.by(events))
         if path is None:
-            for piece in FORMATS[form](events):
+            for piece in pieces:
                 out.raw(piece)
             return 0
         with Path(path).open("w", encoding="utf-8") as file:
-            file.writelines(FORMATS[form](events))
-    out.data({"format": form, "out": path, "position": newest})
-    out.say(f"{newest} events are in {path}")
+            file.writelines(pieces)
+    out.data({"format": form, "out": path, "position": reached.position})
+    out.say(f"{reached.position} events are in {path}")
     return 0
 
 
@@ -66,12 +79,19 @@ def tail(settings: Settings, out: Output, *, after: int | None, follow: bool) ->
     return 0
 
 
-def _told(
-    events: Iterable[Event], tell: Callable[[int, int], None], newest: int
-) -> Iterator[Event]:
-    for event in events:
-        tell(event.position, newest)
-        yield event
+class Reached:
+    """Remembers how far an export is, and tells of it."""
+
+    def __init__(self, tell: Callable[[int, int], None], newest: int) -> None:
+        self.position = 0
+        self._tell, self._newest = tell, newest
+
+    def by(self, positioned: Iterable[P]) -> Iterator[P]:
+        """Pass on what comes by."""
+        for each in positioned:
+            self.position = each.position
+            self._tell(each.position, self._newest)
+            yield each
 
 
 def _show(out: Output, event: Event) -> None:

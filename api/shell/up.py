@@ -52,7 +52,7 @@ Ctrl-C closes the house."""
 _SECRETS: Final = "COUNTERFOIL_STRIPE_STRIPE_EU_"
 
 
-def up(settings: Settings, out: Output, *, sandbox: bool) -> int:
+def up(settings: Settings, out: Output, *, sandbox: bool, after_restore: bool = False) -> int:
     """Serve until a signal ends it."""
     closing = _closing()
     log_to_stderr(logging.WARNING if sandbox else logging.INFO)
@@ -63,7 +63,7 @@ def up(settings: Settings, out: Output, *, sandbox: bool) -> int:
             environ |= _sandbox_secrets()
             settings = _in_sandbox(settings, stripe.url)
         house = open_.enter_context(open_house(settings, environ=environ))
-        open_.enter_context(working(house))
+        open_.enter_context(working(house, after_restore=after_restore))
         url = open_.enter_context(serving(house))
         if stripe is not None:
             secret = environ[f"{_SECRETS}WEBHOOK_SECRETS"]

@@ -122,7 +122,8 @@ def read_events(desk: Desk, provider: FullProvider, cursor: str | None) -> bool:
             provider=merchant.provider, merchant_account=merchant.name, cursor=page.cursor
         )
         stream = payment_link(merchant, "events")
-        desk.act(lambda decision: decision.record(stream, fact), "events", page.cursor)
+        key = ("events", merchant.provider, merchant.name, page.cursor)
+        desk.act(lambda decision: decision.record(stream, fact), *key)
     return page.more
 
 

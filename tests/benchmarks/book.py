@@ -32,6 +32,7 @@ import uvloop
 
 from adapters.database.embedded import EmbeddedPostgres
 from adapters.database.roles import prepare_embedded
+from api.collector import quiet_collector
 from api.vocabulary import BOOK
 from ledger.book import Book
 from ledger.decision import Command
@@ -140,6 +141,7 @@ class Load:
                     deposit=deposit,
                     client=client,
                     amount=amount,
+                    received_at=at,
                     charge=reference,
                     conversion=conversion,
                 )
@@ -233,6 +235,7 @@ def run(quick: bool, seed: int, tell: Tell = lambda _: None) -> dict[str, Any]:
         seed: of clients, amounts and references, and of the peer.
         tell: hears what is being measured.
     """
+    quiet_collector()  # as `counterfoil up` does
     return {"bench": "book", "quick": quick, **run_plan(QUICK if quick else FULL, seed, tell)}
 
 

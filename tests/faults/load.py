@@ -62,7 +62,10 @@ def deposit(number: int, *, keyed: bool = True) -> Command:
     def decide(decision: Decision) -> None:
         state = open_wallet(decision, ENTITY, client, "USD")
         moved = deposit_credited(state, clearing(ENTITY, "drill"), amount, None, "drill")
-        decision.record(stream, DepositConfirmed(deposit=identity, client=client, amount=amount))
+        confirmed = DepositConfirmed(
+            deposit=identity, client=client, amount=amount, received_at=NOON
+        )
+        decision.record(stream, confirmed)
         record(decision, state, WalletCredited(cause=identity, entry=moved))
 
     return Command(

@@ -1,10 +1,16 @@
-"""Runs `writer.py` as a process of its own, and kills it while it writes."""
+"""Processes of the drills: `writer.py` on its own, and the killing of servers with their children."""
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -22,3 +28,29 @@ def write_until_killed(dsn: str, first: int, acks: int, *, keyed: bool) -> list[
                 process.kill()
     assert len(lines) >= acks, "the process ended by itself"
     return [int(line) for line in lines]
+
+
+def family(pid: int) -> list[int]:
+    """A process and its children; itself first, so that nothing is forked while they are killed."""
+    return [pid, *(child for child, parent in _parents().items() if parent == pid)]
+
+
+def kill_all(pids: Iterable[int]) -> None:
+    """SIGKILL them in this order; one that has ended meanwhile is what was wanted."""
+    for pid in pids:
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            continue
+
+
+def _parents() -> dict[int, int]:
+    found = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                stat = (entry / "stat").read_text()
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+            found[int(entry.name)] = int(stat.rpartition(")")[2].split()[1])
+    return found

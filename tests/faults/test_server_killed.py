@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import random
-import signal
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -26,6 +23,7 @@ from tests.faults.load import (
     read_log,
     submit_again,
 )
+from tests.faults.processes import family, kill_all
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,28 +45,6 @@ LOSES_COMMITS = {
     "wal_buffers": "64MB",
 }
 """Acknowledges what is in memory alone, and leaves it there for long."""
-
-
-def kill_everything(server: EmbeddedPostgres) -> None:
-    """SIGKILL the postmaster, so that nothing is forked any more, and then all its children."""
-    children = [pid for pid, parent in _parents().items() if parent == server.pid]
-    for pid in (server.pid, *children):
-        try:
-            os.kill(pid, signal.SIGKILL)
-        except ProcessLookupError:
-            continue
-
-
-def _parents() -> dict[int, int]:
-    found = {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                stat = (entry / "stat").read_text()
-            except (FileNotFoundError, ProcessLookupError):
-                continue
-            found[int(entry.name)] = int(stat.rpartition(")")[2].split()[1])
-    return found
 
 
 def wait_for_acknowledgements(writers: Writers, more: int) -> None:
@@ -106,7 +82,7 @@ def kill_under_load(server: EmbeddedPostgres, book: Book, first: int, kills: int
     for _ in range(kills):
         wait_for_acknowledgements(writers, chance.randint(*ACKS_BETWEEN))
         begun = time.monotonic()
-        kill_everything(server)
+        kill_all(family(server.pid))
         server.start()
         wait_for_acknowledgements(writers, 1)
         recoveries_s.append(time.monotonic() - begun)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from adapters.card_numbers import masked
 from adapters.psp.stripe import fields
 from adapters.psp.stripe.fields import Json
 from adapters.psp.stripe.translate import PROVIDER, Translator
@@ -46,7 +47,7 @@ def delivery(event: object, *, raw: bytes, translator: Translator) -> Delivery:
         live=live,
         created_at=created_at,
         report=_report(envelope, kind, name, created_at, translator),
-        raw=raw,
+        raw=masked(raw),
     )
 
 

@@ -229,6 +229,7 @@ def _settings(home: Path, issuer: DevIssuer, stripe_url: str, **changes: Any) ->
         "audience": AUDIENCE,
         "jwks": issuer.jwks,
         "merchants": (merchant,),
+        "rates": "sandbox",
         "four_eyes_above": {"EUR": 10_000_00, "USD": 10_000_00},
     }
     return Settings.model_validate(given | changes)

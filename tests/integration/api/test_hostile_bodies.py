@@ -126,7 +126,7 @@ def doors(shared: Street) -> list[WritingDoor]:
             {"client": client, "amount": "1.00", "currency": "EUR", "into": "USD"},
         ),
         WritingDoor(Role.OPERATIONS, "/v1/conversions", {"client": client, "quote": NO_QUOTE}),
-        WritingDoor(Role.FINANCE, "/v1/rates", price),
+        WritingDoor(Role.FINANCE, "/v1/rates", price, "person:ann"),
     ]
 
 

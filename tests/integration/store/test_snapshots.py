@@ -12,7 +12,7 @@ import pytest
 from ledger.decision import Kind
 from ledger.store.limits import SNAPSHOT_EVERY
 from ledger.store.snapshots import decode_state, snapshot_name
-from tests.unit.ledger.store.counter import COUNTER, Total, add, counter, take
+from tests.unit.ledger.store.counter import COUNTER, Added, Total, add, command, counter, take
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from adapters.database.roles import Database
     from ledger.book import Book
+    from ledger.decision import Decision
     from ledger.store.states import Known
 
     OpenBook = Callable[..., Book]
@@ -60,6 +61,34 @@ def test_a_load_begins_at_the_snapshot_and_takes_the_tail(open_book: OpenBook) -
     book = open_book()
     assert book.state(counter("a")).total == SNAPSHOT_EVERY + 23
     assert book.submit(take("a", SNAPSHOT_EVERY + 23)).events[0].version == SNAPSHOT_EVERY + 32
+
+
+def test_the_snapshots_of_one_append_are_one_transaction(
+    open_book: OpenBook, database: Database
+) -> None:
+    book = open_book()
+
+    def grow_ten(decision: Decision) -> None:
+        for name in "abcdefghij":
+            for _ in range(SNAPSHOT_EVERY):
+                decision.record(counter(name), Added(amount=1))
+
+    book.submit(command(grow_ten, *(counter(name) for name in "abcdefghij")))
+    book.close()
+    with psycopg.connect(database.dsn("book_writer")) as connection:
+        told = connection.execute("SELECT count(*), count(DISTINCT xmin::text) FROM book.snapshot")
+        assert told.fetchone() == (10, 1)
+
+
+def test_a_snapshot_that_cannot_be_kept_harms_nobody(
+    open_book: OpenBook, database: Database
+) -> None:
+    book = open_book()
+    with psycopg.connect(database.dsn("migrator"), autocommit=True) as owner:
+        owner.execute("REVOKE INSERT ON book.snapshot FROM book_writer")
+    grow(book, "a", SNAPSHOT_EVERY + 1)
+    assert book.submit(add("a", 1)).events[0].version == SNAPSHOT_EVERY + 2
+    assert snapshots(database) == []
 
 
 def test_control_a_wrong_snapshot_would_be_believed_and_is_found(

@@ -47,8 +47,9 @@ def test_everything_but_health_asks_for_a_credential() -> None:
     assert {row.path for row in MATRIX if row.door is Door.OPEN} == {"/healthz", "/readyz"}
 
 
-def test_releasing_money_and_freezing_ask_for_a_person() -> None:
-    assert {row.scope for row in MATRIX if row.person} == {"withdrawals:approve", "clients:freeze"}
+def test_releasing_money_freezing_and_pricing_ask_for_a_person() -> None:
+    people = {row.scope for row in MATRIX if row.person}
+    assert people == {"withdrawals:approve", "clients:freeze", "rates:set"}
 
 
 def test_who_talks_to_clients_learns_nothing_of_withdrawals() -> None:

@@ -307,6 +307,22 @@ def test_refuses_markups_that_are_none(hostile: str) -> None:
     )
 
 
+def test_tells_its_own_quote_where_an_equal_one_is_written_otherwise() -> None:
+    sold = Money(100_00, "EUR")
+    for bid, markup in (("1.1", "50"), ("1.10", "50.0"), ("1.100", "5E+1")):
+        done = convert(sold, "USD", quoted("EUR/USD", bid, "1.2"), Decimal(markup))
+        assert done.bought == Money(109_45, "USD")
+        assert str(done.quote.bid) == bid
+        assert str(done.markup_bps) == markup
+
+
+def test_a_markup_is_a_decimal_also_where_an_equal_one_was_met_before() -> None:
+    quote = quoted("EUR/USD", "1.1", "1.2")
+    convert(Money(1_00, "EUR"), "USD", quote, Decimal(50))
+    with pytest.raises(AssertionError, match="Decimal"):
+        convert(Money(1_00, "EUR"), "USD", quote, 50)  # type: ignore[arg-type]
+
+
 def test_converts_the_same_whatever_the_ambient_context() -> None:
     made = cross(USDJPY, USDKWD)
     usual = convert(Money(10**15, "JPY"), "KWD", made, Decimal("12.5"))

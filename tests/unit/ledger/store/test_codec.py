@@ -33,12 +33,18 @@ class Priced(Fact, frozen=True):
     late: datetime | None = None
 
 
+class Noted(Fact, frozen=True):
+    NAME: ClassVar[str] = "toy.noted"
+    until: datetime
+    note: str
+
+
 class Posted(Fact, frozen=True):
     NAME: ClassVar[str] = "toy.posted"
     entry: Entry
 
 
-VOCABULARY = Vocabulary([Added, Taken, Priced, Posted])
+VOCABULARY = Vocabulary([Added, Taken, Priced, Noted, Posted])
 
 
 def there_and_back(fact: Fact) -> Fact:
@@ -100,6 +106,16 @@ def test_refuses_a_time_without_a_zone(fact: Priced) -> None:
         VOCABULARY.encode(fact, NOON, "toy")
     with pytest.raises(AssertionError, match="zone"):
         VOCABULARY.encode(Added(amount=1), NOON.replace(tzinfo=None), "toy")
+
+
+@pytest.mark.parametrize("zone", [UTC, timezone(timedelta(hours=2))])
+@pytest.mark.parametrize(
+    "note", ["2026-03-02T12:00:00", "2026-03-02T12:00:00+02:00", '"T12:00:00.5"', "T12:00:00Z"]
+)
+def test_a_text_that_looks_like_a_time_stays_as_it_is(note: str, zone: timezone) -> None:
+    fact = Noted(until=NOON.astimezone(zone), note=note)
+    state = VOCABULARY.encode(fact, NOON, "toy")
+    assert msgspec.json.decode(state)["data"] == {"until": "2026-03-02T12:00:00Z", "note": note}
 
 
 def test_refuses_a_fact_out_of_the_vocabulary() -> None:

@@ -1,0 +1,1 @@
+"""Keeping checkpoints: a folder outside the database, and the key that signs them."""

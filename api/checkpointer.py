@@ -1,0 +1,193 @@
+"""Writes checkpoints while the house works, and opens no log that they contradict."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+import time
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import psycopg
+
+from adapters.checkpoints.directory import CheckpointDirectory
+from adapters.checkpoints.signer import LocalSigner
+from ledger.checkpoints import Checkpoint, LogDiffers, NoCheckpoint, Trail, opened, origin
+from ledger.ids import EntityId
+from ledger.store.chain import Broken
+from ledger.store.tables import LOGS
+from projections.digests import digests
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from psycopg import Connection
+
+    from api.settings import CheckpointSettings, Settings
+    from ledger.checkpoints import CheckpointStore, Key, Signer
+    from ledger.store.tables import Log
+
+LOG: Final = logging.getLogger("counterfoil.checkpoints")
+LOOK_S: Final = 1.0
+"""How often the log is looked at."""
+
+
+class Kept(NamedTuple):
+    """What a store holds: the checkpoints of our key, and what is wrong with the others."""
+
+    checkpoints: list[Checkpoint]
+    strangers: dict[int, str]
+
+
+def kept_in(store: CheckpointStore, name: str, key: Key) -> Kept:
+    """Read and verify the checkpoints of a log."""
+    kept = Kept([], {})
+    for size, note in store.kept():
+        try:
+            checkpoint = opened(note, name, key)
+        except NoCheckpoint as error:
+            kept.strangers[size] = str(error)
+            continue
+        if checkpoint.size == size:
+            kept.checkpoints.append(checkpoint)
+        else:
+            kept.strangers[size] = f"it is the checkpoint of {checkpoint.size}"
+    return kept
+
+
+class Checkpointer:
+    """Follows one log: a checkpoint every so many events, or after so many seconds."""
+
+    def __init__(
+        self,
+        dsn: str,
+        log: Log,
+        entity: EntityId,
+        store: CheckpointStore,
+        signer: Signer,
+        pace: CheckpointSettings,
+    ) -> None:
+        """Prepare; nothing is read before `open`.
+
+        Args:
+            dsn: where the database is, as the role `audit_reader`.
+        """
+        self._dsn, self._log, self._origin = dsn, log, origin(entity, log.name)
+        self._store, self._signer, self._pace = store, signer, pace
+        self._frontier = Trail(()).frontier
+        self._written = 0
+        self._written_at = time.monotonic()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=f"checkpoints-{log.name}")
+
+    def open(self, *, after_restore: bool = False) -> None:
+        """Compare the whole log with its checkpoints.
+
+        Args:
+            after_restore: accept the log as it is, and set aside the checkpoints it contradicts.
+
+        Raises:
+            LogDiffers: the log is shorter than a checkpoint says, or another one.
+        """
+        kept = kept_in(self._store, self._origin, self._signer)
+        trail = Trail(kept.checkpoints)
+        with self._reading() as connection:
+            for digest in digests(connection, self._log):
+                trail.add(digest)
+        words = [f"the checkpoint of {size}: {why}" for size, why in kept.strangers.items()]
+        if (difference := trail.difference()) is not None:
+            words.insert(0, difference.words)
+        if words and not after_restore:
+            raise LogDiffers(
+                f"the log `{self._log.name}` is not the one that was checkpointed ({words[0]});"
+                " after a restore that you made yourself, open it with --after-restore"
+            )
+        if words:
+            gone = [each.size for each in kept.checkpoints if each.size > trail.held]
+            self._store.set_aside([*gone, *kept.strangers])
+            LOG.warning("opened after a restore, from position %s on: %s", trail.held, words)
+        self._frontier, self._written = trail.frontier, trail.held
+
+    def start(self) -> None:
+        """Follow the log in a thread."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Write the last checkpoint, and end."""
+        self._stop.set()
+        self._thread.join()
+
+    def follow(self, connection: Connection[Any], *, closing: bool = False) -> None:
+        """Read what is new, and write the checkpoints that are due."""
+        for digest in digests(connection, self._log, self._frontier.size):
+            self._frontier.add(digest)
+            if self._frontier.size - self._written >= self._pace.events:
+                self._write()
+        late = time.monotonic() - self._written_at >= self._pace.seconds
+        if self._frontier.size > self._written and (late or closing):
+            self._write()
+
+    def _write(self) -> None:
+        checkpoint = Checkpoint(self._origin, self._frontier.size, self._frontier.root())
+        self._store.keep(checkpoint.size, checkpoint.signed(self._signer))
+        self._written, self._written_at = checkpoint.size, time.monotonic()
+
+    def _run(self) -> None:
+        try:
+            while not self._stop.is_set():
+                with contextlib.suppress(psycopg.OperationalError), self._reading() as connection:
+                    while not self._stop.wait(LOOK_S):
+                        self.follow(connection)
+                    self.follow(connection, closing=True)
+        except (Broken, LogDiffers):
+            LOG.critical("the log `%s` changed while it was open", self._log.name, exc_info=True)
+        except Exception:
+            # The books go on without checkpoints; the next start compares all the same.
+            LOG.exception("the checkpoints of `%s` stopped", self._log.name)
+
+    def _reading(self) -> Connection[Any]:
+        return psycopg.connect(self._dsn, autocommit=True)
+
+
+def store_of(settings: Settings, log: str) -> CheckpointDirectory:
+    """Name the folder of a log's checkpoints."""
+    folder = settings.checkpoints.folder or settings.home / "checkpoints"
+    return CheckpointDirectory(folder / settings.entity / log)
+
+
+def signer_of(settings: Settings) -> LocalSigner:
+    """Load the key of the checkpoints, or make it on the first start."""
+    return LocalSigner.of_file(_key_file(settings))
+
+
+def key_of(settings: Settings) -> LocalSigner | None:
+    """Load the key of the checkpoints where there is one: a question never makes any."""
+    return signer_of(settings) if _key_file(settings).exists() else None
+
+
+@contextlib.contextmanager
+def checkpointing(settings: Settings, dsn: str, *, after_restore: bool = False) -> Iterator[None]:
+    """Compare both logs with their checkpoints, and write more while the house is open.
+
+    Raises:
+        LogDiffers: a log is shorter than a checkpoint says, or another one.
+    """
+    signer, entity = signer_of(settings), EntityId(settings.entity)
+    followers = [
+        Checkpointer(dsn, log, entity, store_of(settings, name), signer, settings.checkpoints)
+        for name, log in LOGS.items()
+    ]
+    for follower in followers:
+        follower.open(after_restore=after_restore)
+    for follower in followers:
+        follower.start()
+    try:
+        yield
+    finally:
+        for follower in followers:
+            follower.stop()
+
+
+def _key_file(settings: Settings) -> Path:
+    return settings.home / "checkpoint.key"
