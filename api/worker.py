@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from typing import TYPE_CHECKING, Final
@@ -31,19 +32,22 @@ REMEMBERED_MAX: Final = 20_000
 HANDS: Final = 16
 """Conversations that go on at the same time."""
 IDLE_S: Final = 0.25
+FAILURES_MAX: Final = 5
+"""A message that fails this often, other than by waiting, is set aside for a person."""
 
 
 class Worker:
     """Talks to the outside on behalf of one book."""
 
-    def __init__(self, desk: Desk, book: AnyBook) -> None:
+    def __init__(self, desk: Desk, book: AnyBook, *, hands: int = HANDS) -> None:
         self.outstanding = Outstanding()
         self._desk, self._book = desk, book
         self._position = 0
         self._tried: dict[Hashable, datetime] = {}
+        self._failures: Counter[Hashable] = Counter()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
-        self._hands = ThreadPoolExecutor(HANDS, thread_name_prefix="hand")
+        self._hands = ThreadPoolExecutor(hands, thread_name_prefix="hand")
 
     def start(self) -> None:
         """Work in a thread of its own until `stop`."""
@@ -77,7 +81,7 @@ class Worker:
         now = self._desk.clock()
         for job in jobs:
             self._tried[job.name] = now
-        for done in [self._hands.submit(_done, job) for job in jobs]:
+        for done in [self._hands.submit(self._do, job) for job in jobs]:
             done.result()
         if len(self._tried) > REMEMBERED_MAX:
             self._tried.clear()
@@ -97,11 +101,14 @@ class Worker:
         last = self._tried.get(job.name)
         return last is None or self._desk.clock() - last >= job.pause
 
-
-def _done(job: Job) -> None:
-    try:
-        job.act()
-    except (Refusal, NotYet, OutcomeUnknown) as later:
-        LOG.info("%s waits: %s", job.name, later)
-    except Exception:
-        LOG.exception("%s failed", job.name)
+    def _do(self, job: Job) -> None:
+        try:
+            job.act()
+        except (Refusal, NotYet, OutcomeUnknown) as later:
+            LOG.info("%s waits: %s", job.name, later)
+        except Exception:
+            LOG.exception("%s failed", job.name)
+            self._failures[job.name] += 1
+            if job.give_up is not None and self._failures[job.name] >= FAILURES_MAX:
+                # What cannot be done by us is kept, and told to a person.
+                job.give_up()

@@ -17,18 +17,23 @@ if TYPE_CHECKING:
 
 
 class Job(NamedTuple):
-    """Something to do. The same name is not tried again before `pause` has passed."""
+    """Something to do. The same name is not tried again before `pause` has passed.
+
+    What fails again and again, where that is not waiting, is given up by `give_up`.
+    """
 
     name: Hashable
     act: Callable[[], object]
     pause: timedelta
+    give_up: Callable[[], object] | None = None
 
 
 def due(see: Outstanding, desk: Desk) -> Iterator[Job]:
     """List everything that may be done now: what came in first, then what goes out, then sweeps."""
     now, again = desk.clock(), desk.patience.again
     for notice, (received, position) in list(see.notices.items()):
-        yield Job(notice, partial(notices.merge, desk, received, position), again)
+        give_up = partial(notices.set_aside, desk, notice, position)
+        yield Job(notice, partial(notices.merge, desk, received, position), again, give_up)
     yield from _payments(see, desk, again)
     yield from _withdrawals(see, desk, now, again)
     yield from _payouts(see, desk, again)

@@ -94,6 +94,12 @@ def merge(desk: Desk, received: NoticeReceived, position: int) -> None:
     apply(desk, provider, report, received.notice, position)
 
 
+def set_aside(desk: Desk, notice: UUID, why: int) -> None:
+    """Finish a message that we cannot merge; it stays kept, and a person looks."""
+    reason = "this message cannot be merged: see the worker's log"
+    desk.act(lambda decision: inbox.set_aside(decision, notice, reason), why=why)
+
+
 def apply(
     desk: Desk, provider: FullProvider, notice: Notice, notice_id: UUID | None, why: int | None
 ) -> None:
