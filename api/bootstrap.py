@@ -193,7 +193,8 @@ def _project(runner: Runner, stop: threading.Event) -> None:
 def rate_source(settings: Settings, book: Book) -> tuple[BrokerRates, RateSource]:
     """Build the rates: the broker's own prices first, and in the sandbox the ECB and a table."""
     width = settings.rate_band_bps
-    reference = EcbRates(dealing=True)
+    # For comparison only: an old reference still tells a fat finger from a price.
+    reference = EcbRates(max_age=timedelta(days=366))
     pricing = RateDesk(
         markup_other_bps=settings.markup_bps,
         markup_bps=settings.pair_markup_bps,

@@ -135,11 +135,13 @@ class Checkpointer:
 
     def _run(self) -> None:
         try:
-            while not self._stop.is_set():
+            while True:
                 with contextlib.suppress(psycopg.OperationalError), self._reading() as connection:
                     while not self._stop.wait(LOOK_S):
                         self.follow(connection)
                     self.follow(connection, closing=True)
+                if self._stop.wait(LOOK_S):
+                    return
         except (Broken, LogDiffers):
             LOG.critical("the log `%s` changed while it was open", self._log.name, exc_info=True)
         except Exception:

@@ -18,6 +18,7 @@ from api.settings import Settings, SettingsRefused, load
 from api.shell.output import Output
 from ledger.checkpoints import LogDiffers, NoCheckpoint
 from ledger.errors import LogUnreadable, Refusal
+from ledger.store.chain import Broken
 from ledger.store.tables import LOGS
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ _TOLD: Final = (
     DatabaseUnavailable,
     LogUnreadable,
     LogDiffers,
+    Broken,
     NoCheckpoint,
     Refusal,
 )

@@ -9,7 +9,6 @@ from typing import Annotated, Final
 from pydantic import AwareDatetime, StringConstraints
 from starlette.requests import Request
 
-from adapters.rates.broker import MAX_AGE_S
 from api.access import touched
 from api.bodies import RequestModel, StrictRouter
 from api.caller import Caller
@@ -64,7 +63,7 @@ async def publish_rate(
     key: IdempotencyKey,
     front: AtFront,
 ) -> RateView:
-    """Publish a price of the broker's own. One subject is enough until rates take two."""
+    """Publish a price of the broker's own; outside the band it is parked. One person, so far."""
     house = front.house
     touched(request, "published rate")
     now = house.clock()
@@ -75,7 +74,7 @@ async def publish_rate(
         ask=Decimal(body.ask),
         source=SOURCE,
         quoted_at=now,
-        valid_until=now + timedelta(seconds=MAX_AGE_S),
+        valid_until=now + timedelta(seconds=house.settings.rate_max_age_s),
         quote_id=str(new_id(now)),
     )
 

@@ -7,7 +7,10 @@ import logging
 import os
 import secrets
 import signal
+import sys
 import threading
+from decimal import Decimal
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from adapters.psp.stripe.simulator import StripeSimulator
@@ -35,20 +38,26 @@ FOUR_EYES_ABOVE: Final = {"EUR": 2_000_00, "USD": 2_000_00, "GBP": 2_000_00}
 TOUR: Final = r"""
 Try, in another terminal:
 
-  ask() { curl -s -H "Authorization: Bearer $(counterfoil token $1)" "@API$2" "${@:3}"; echo; }
-  write() { ask "$1" "$2" -H "Content-Type: application/json" -H "Idempotency-Key: $RANDOM" \
-    -d "$3"; }
+  export COUNTERFOIL_HOME=@HOME STRIPE=@STRIPE
+  counterfoil() { @PROGRAM "$@"; }
+  ask() { curl -s -H "Authorization: Bearer $(counterfoil token $1)" "@API$2" "${@:3}"; }
+  write() { ask "$1" "$2" -H "Content-Type: application/json" \
+    -H "Idempotency-Key: $(cat /proc/sys/kernel/random/uuid)" -d "$3"; }
+  field() { python3 -c 'import json,sys; print(json.load(sys.stdin)[sys.argv[1]])' "$1"; }
 
-  write crm /v1/clients \
-    '{"residence":"CY","category":"retail","account_currency":"EUR","name_ref":"crm:1"}'
-  CLIENT=...    # the id in the answer
-  write "client --client $CLIENT" /v1/deposits '{"client":"'$CLIENT'","amount":"100.00",
-    "currency":"EUR","provider":"stripe","merchant_account":"stripe-eu","method":"card"}'
-  curl -s @STRIPE/_sim/pay -d '{"intent":"pi_..."}'    # the reference in the answer
-  ask "client --client $CLIENT" /v1/clients/$CLIENT/wallets
+  CLIENT=$(write crm /v1/clients '{"residence":"CY","category":"retail",
+    "account_currency":"USD","name_ref":"crm:1"}' | field client)
+  write "finance --subject person:ann" /v1/rates \
+    '{"base":"EUR","quote":"USD","bid":"1.09980","ask":"1.10020"}'
+  PAYMENT=$(write "client --client $CLIENT" /v1/deposits '{"client":"'$CLIENT'",
+    "amount":"1000.00","currency":"EUR","provider":"stripe","merchant_account":"stripe-eu",
+    "method":"card"}' | field reference)
+  curl -s $STRIPE/_sim/pay -d '{"intent":"'$PAYMENT'"}' > /dev/null    # the card is charged
+  sleep 2; ask "client --client $CLIENT" /v1/clients/$CLIENT/wallets
   counterfoil trial-balance; counterfoil verify; counterfoil events tail
 
-Ctrl-C closes the house."""
+The market sleeps from Friday 17:00 to Sunday 17:00 in New York: money that has to be converted
+then waits. The simulated Stripe forgets everything when this house closes. Ctrl-C closes it."""
 _SECRETS: Final = "COUNTERFOIL_STRIPE_STRIPE_EU_"
 
 
@@ -118,6 +127,8 @@ def _in_sandbox(settings: Settings, stripe_url: str) -> Settings:
         "merchants": (merchant,),
         "four_eyes_above": dict(FOUR_EYES_ABOVE) | settings.four_eyes_above,
         "rates": "sandbox",
+        "rate_max_age_s": 86_400,
+        "rate_band_bps": Decimal(1_000),
     }
     return settings.model_copy(update=given)
 
@@ -141,4 +152,13 @@ def _tell(out: Output, settings: Settings, url: str, stripe: str | None) -> None
     if stripe is None:
         return
     out.say(f"a simulated Stripe is at {stripe}; its webhooks come by themselves\n")
-    out.say(TOUR.replace("@API", url).replace("@STRIPE", stripe))
+    places = {
+        "@API": url,
+        "@STRIPE": stripe,
+        "@HOME": str(settings.home.resolve()),
+        "@PROGRAM": str(Path(sys.argv[0]).resolve()),
+    }
+    tour = TOUR
+    for mark, place in places.items():
+        tour = tour.replace(mark, place)
+    out.say(tour)

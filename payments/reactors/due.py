@@ -51,7 +51,8 @@ def _payments(see: Outstanding, desk: Desk, again: timedelta) -> Iterator[Job]:
             yield Job(("find", deposit), partial(deposits.look_up, desk, deposit, call), again)
     for deposit, position in list(see.unconverted.items()):
         convert = partial(deposits.convert_waiting, desk, deposit, position)
-        yield Job(("convert", deposit), convert, desk.patience.unheard)
+        # A rate that was published since is a reason to try at once.
+        yield Job(("convert", deposit, see.rate_at), convert, desk.patience.unheard)
 
 
 def _withdrawals(see: Outstanding, desk: Desk, now: datetime, again: timedelta) -> Iterator[Job]:

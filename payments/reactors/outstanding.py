@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 from uuid import UUID
 
-from ledger.facts import WalletUnfrozen
+from ledger.facts import RatePublished, WalletUnfrozen
 from ledger.ids import DepositId
 from ledger.wallet import wallet
 from payments import facts
@@ -59,6 +59,7 @@ class Outstanding:
     payments: dict[DepositId, Call] = field(default_factory=dict)
     announced: dict[DepositId, Call] = field(default_factory=dict)
     unconverted: dict[DepositId, int] = field(default_factory=dict)
+    rate_at: int = 0
     held: dict[WithdrawalId, Waiting] = field(default_factory=dict)
     cleared: dict[WithdrawalId, int] = field(default_factory=dict)
     payouts: dict[PayoutId, Call] = field(default_factory=dict)
@@ -78,6 +79,8 @@ class Outstanding:
             self._see_compliance(fact, event.position)
         elif isinstance(fact, WalletUnfrozen):
             self._see_unfrozen(event)
+        elif isinstance(fact, RatePublished):
+            self.rate_at = event.position
         elif not fact.NAME.startswith("payments.") or self._see_notice(event):
             return
         elif not self._see_deposit(event) and not self._see_withdrawal(event):
