@@ -1,7 +1,7 @@
 """Access records: who read or did what to account data, granted or not.
 
 A call whose record cannot be written fails: the record is written when the answer is known and
-before its first byte leaves. A record holds names and fixed words, never a credential or a body.
+before its first byte leaves, but for one that only says "not now". A record holds names and fixed words, never a credential or a body.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
 from api.context import call_of
@@ -138,7 +139,9 @@ class AccessRecords:
             nonlocal asked, withheld
             if message["type"] == "http.response.start":
                 asked = True
-                withheld = not await self._written(scope, message["status"])
+                written = await self._written(scope, message["status"])
+                # That we cannot serve now tells nothing, and is told as it is.
+                withheld = not written and message["status"] != HTTPStatus.SERVICE_UNAVAILABLE
                 if withheld:
                     problem = ApiProblem("access_log_unavailable")
                     await problem_response(scope, problem)(scope, receive, send)

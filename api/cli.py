@@ -12,12 +12,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
+import psycopg
+
 from adapters.database.errors import DatabaseUnavailable
 from api.scopes import Role
 from api.settings import Settings, SettingsRefused, load
 from api.shell.output import Output
 from ledger.checkpoints import LogDiffers, NoCheckpoint
-from ledger.errors import LogUnreadable, Refusal
+from ledger.errors import LogUnreachable, LogUnreadable, Refusal
 from ledger.store.chain import Broken
 from ledger.store.tables import LOGS
 
@@ -33,6 +35,7 @@ LOG_NAMES: Final = tuple(LOGS)
 _TOLD: Final = (
     SettingsRefused,
     DatabaseUnavailable,
+    LogUnreachable,
     LogUnreadable,
     LogDiffers,
     Broken,
@@ -40,6 +43,14 @@ _TOLD: Final = (
     Refusal,
 )
 """What a person can do something about: said in a line, without a trace."""
+_TROUBLES: Final = (
+    ("password", "it refuses the user or the password"),
+    ("authentication", "it refuses the user or the password"),
+    ("does not exist", "no such user or database"),
+    ("refused", "nobody answers at its address"),
+    ("resolve", "its host is unknown"),
+    ("timeout", "it does not answer in time"),
+)
 _GIVEN: Final = ("home", "entity", "host", "port")
 
 
@@ -55,8 +66,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except _TOLD as refused:
         out.fail(str(refused))
         return FAILED
+    except psycopg.Error as error:
+        out.fail(f"the database cannot be worked with: {_trouble(error)}")
+        return FAILED
+    except BrokenPipeError:
+        # Whoever read us has seen enough. What is still buffered must not complain at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
     except KeyboardInterrupt:
         return FAILED
+
+
+def _trouble(error: psycopg.Error) -> str:
+    """Say what the trouble is in words of ours: the driver's may quote the address's password."""
+    said = str(error).lower()
+    return next((words for sign, words in _TROUBLES if sign in said), type(error).__name__)
 
 
 # --- what is asked for; each loads only what it needs

@@ -32,6 +32,8 @@ READERS_MAX: Final = 8
 WAIT_S: Final = 5.0
 """How long a read waits for the position that it asks for; then the caller comes back."""
 CONNECT_S: Final = 5.0
+WATCH_S: Final = 1.0
+"""The same for those who watch us: they want to hear that it is away, soon."""
 SAMPLES_MAX: Final = 100
 SAMPLE_BYTES: Final = 256
 
@@ -58,15 +60,18 @@ class Reads:
         self._log.close()
 
     @contextlib.contextmanager
-    def models(self, after: int | None = None) -> Iterator[Connection[Any]]:
+    def models(
+        self, after: int | None = None, *, timeout_s: float = CONNECT_S
+    ) -> Iterator[Connection[Any]]:
         """Lend a connection to the read models, once they have seen the position.
 
         Raises:
             ApiProblem: `not_yet`, where they have not within `WAIT_S`.
+            psycopg.OperationalError: no connection is free within `timeout_s`.
         """
         if after is not None and not self._has_seen(after):
             raise ApiProblem("not_yet")
-        with self._models.connection() as connection:
+        with self._models.connection(timeout_s) as connection:
             yield connection
 
     def _has_seen(self, position: int) -> bool:
@@ -76,9 +81,13 @@ class Reads:
         return position <= self._book.head() and self._seen.wait_for(position, WAIT_S)
 
     @contextlib.contextmanager
-    def log(self) -> Iterator[Connection[Any]]:
-        """Lend a connection that reads the log as it is stored."""
-        with self._log.connection() as connection:
+    def log(self, *, timeout_s: float = CONNECT_S) -> Iterator[Connection[Any]]:
+        """Lend a connection that reads the log as it is stored.
+
+        Raises:
+            psycopg.OperationalError: none is free within `timeout_s`.
+        """
+        with self._log.connection(timeout_s) as connection:
             yield connection
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Final
 
+import psycopg
 from prometheus_client.core import GaugeMetricFamily
 
+from api.front import WATCH_S
 from ledger.money import Money
 from projections.balances import balances
 from projections.pages import LIMIT_MAX
@@ -16,6 +19,7 @@ if TYPE_CHECKING:
 
     from api.front import Front
 
+LOG: Final = logging.getLogger("counterfoil.metrics")
 CLEARING: Final = "psp:clearing"
 _WORK: Final = (
     *("notices", "payments", "announced", "unconverted", "held", "cleared"),
@@ -34,11 +38,14 @@ class Gauges:
         return iter(())
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
-        """Read everything."""
+        """Read everything; without the database, what this process knows by itself."""
         yield self._waiting()
-        yield self._lag()
         yield from self._work()
-        yield self._clearing()
+        try:
+            yield self._lag()
+            yield self._clearing()
+        except psycopg.Error as error:
+            LOG.warning("the database cannot be measured: %s", type(error).__name__)
 
     def _waiting(self) -> GaugeMetricFamily:
         family = GaugeMetricFamily(
@@ -51,7 +58,7 @@ class Gauges:
         family = GaugeMetricFamily(
             "counterfoil_projection_lag_events", "Events that the read models have not folded yet"
         )
-        with self._front.reads.log() as connection:
+        with self._front.reads.log(timeout_s=WATCH_S) as connection:
             family.add_metric([], lag(connection).behind)
         return family
 
@@ -75,7 +82,7 @@ class Gauges:
             "What stands in a provider's clearing account, in major units",
             labels=["account", "currency"],
         )
-        with self._front.reads.models() as connection:
+        with self._front.reads.models(timeout_s=WATCH_S) as connection:
             page = balances(connection, kind=CLEARING, limit=LIMIT_MAX)
         for row in page.rows:
             # A gauge is a float by its format: for watching, never for booking.

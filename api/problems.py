@@ -8,9 +8,11 @@ why a gate is shut is told in one of the client-safe codes only (`docs/policies.
 from __future__ import annotations
 
 import json
+import logging
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+import psycopg
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
@@ -24,6 +26,7 @@ from ledger.errors import (
     InsufficientFunds,
     InvalidInput,
     KeyReused,
+    LogUnreachable,
     LogUnreadable,
     NotFound,
     OutcomeUnknown,
@@ -37,6 +40,7 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
     from starlette.requests import Request
 
+LOG: Final = logging.getLogger("counterfoil.http")
 MEDIA_TYPE: Final = "application/problem+json"
 DETAIL_CHARS_MAX: Final = 300
 VIOLATIONS_MAX: Final = 20
@@ -59,6 +63,8 @@ STATUS_OF: Final[Mapping[type[Exception], HTTPStatus]] = {
     OutcomeUnknown: HTTPStatus.SERVICE_UNAVAILABLE,
     LogUnreadable: HTTPStatus.SERVICE_UNAVAILABLE,
 }
+DATABASE_AWAY: Final = (LogUnreachable, psycopg.OperationalError, psycopg.InterfaceError)
+"""The database does not answer; that no connection was free in time is among the first."""
 
 _SAFE_DETAIL: Final[Mapping[type[Refusal], str]] = {
     # The ledger's own words may hold what was sent, or why compliance looks.
@@ -104,6 +110,7 @@ DOOR: Final[Mapping[str, Shut]] = {
     "media_type_unsupported": Shut(415, "the body must be application/json"),
     "validation_failed": Shut(422, "the request breaks its schema"),
     "headers_too_large": Shut(431, "the headers are larger than this door takes"),
+    "database_unavailable": Shut(503, "the books cannot be reached now; ask again", retry=True),
     "internal_error": Shut(500, "this is our fault; it has been noted"),
     "access_log_unavailable": Shut(503, _LATER, retry=True),
     "keys_unavailable": Shut(503, "tokens cannot be checked now", retry=True),
@@ -189,6 +196,9 @@ def problem_response(scope: MutableMapping[str, Any], exc: Exception) -> Respons
             return _shut(scope, "outcome_unknown")
         case LogUnreadable():
             return _shut(scope, "log_unreadable")
+        case LogUnreachable() | psycopg.OperationalError() | psycopg.InterfaceError():
+            LOG.warning("the database does not answer: %s", type(exc).__name__)
+            return _shut(scope, "database_unavailable")
         case HTTPException() if exc.status_code in _DOOR_CODE_OF_STATUS:
             return _shut(scope, _DOOR_CODE_OF_STATUS[exc.status_code], exc.headers)
         case _:
@@ -201,7 +211,8 @@ def install(app: FastAPI) -> None:
     async def answer(request: Request, exc: Exception) -> Response:
         return problem_response(request.scope, exc)
 
-    for kind in (Refusal, OutcomeUnknown, LogUnreadable, RequestValidationError, HTTPException):
+    ours = (Refusal, OutcomeUnknown, LogUnreadable, *DATABASE_AWAY)
+    for kind in (*ours, RequestValidationError, HTTPException):
         app.add_exception_handler(kind, answer)
 
 

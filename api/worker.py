@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
-from ledger.errors import OutcomeUnknown, Refusal
+from ledger.errors import LogUnreachable, OutcomeUnknown, Refusal
 from payments.reactors.due import due
 from payments.reactors.notices import NotYet
 from payments.reactors.outstanding import Outstanding
@@ -104,7 +104,7 @@ class Worker:
     def _do(self, job: Job) -> None:
         try:
             job.act()
-        except (Refusal, NotYet, OutcomeUnknown) as later:
+        except (Refusal, NotYet, OutcomeUnknown, LogUnreachable) as later:
             LOG.info("%s waits: %s", job.name, later)
         except Exception:
             LOG.exception("%s failed", job.name)

@@ -10,6 +10,7 @@ Refusal                     the command was judged and nothing was recorded
 ├── GateClosed              a gate holds the client's request back
 └── Busy                    the queue of the book is full: try again after `retry_after_s`
 OutcomeUnknown              the connection went with the answer on its way: ask, never repeat
+LogUnreachable              the database does not answer: nothing was read
 LogUnreadable               a stored name or version that we do not know: appending stops
 
 A refusal carries facts for people and a stable public `code`. HTTP numbers live in
@@ -94,6 +95,10 @@ class Busy(Refusal):
 
 class OutcomeUnknown(Exception):
     """The connection went while the answer was on its way: look it up, never repeat blindly."""
+
+
+class LogUnreachable(Exception):
+    """The database does not answer: nothing was read, and reading may succeed later."""
 
 
 class LogUnreadable(Exception):

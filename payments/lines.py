@@ -55,7 +55,7 @@ def _book_refund(
     decision.record(stream, LineBooked(reference=line.source, line=line.reference))
     if line.currency == link.refunded.currency:
         return
-    sign = 1 if line.amount > 0 else -1
+    sign = 1 if line.gives_back else -1
     ours = Money(sign * link.refunded.minor, link.refunded.currency)
     moved = bookings.provider_converted(
         merchant.entity, merchant.name, ours, Money(line.amount, line.currency)

@@ -136,6 +136,11 @@ class BalanceLine(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     source: str | None = None
     exchange_rate: Decimal | None = None
 
+    @property
+    def gives_back(self) -> bool:
+        """Whether it is in our favour, also where the provider's rounding left nothing of it."""
+        return self.amount > 0 or self.category == "refund_failure"
+
 
 class PaymentNotice(msgspec.Struct, frozen=True, kw_only=True):
     """A payment as it stands.

@@ -148,7 +148,7 @@ def book_line(decision: Decision, payout: PayoutId, line: BalanceLine) -> None:
         stream, facts.PayoutLineBooked(payout=payout, line=line.reference), at=line.created_at
     )
     if line.currency != state.amount.currency:
-        sign = 1 if line.amount > 0 else -1
+        sign = 1 if line.gives_back else -1
         ours = Money(sign * state.amount.minor, state.amount.currency)
         moved = bookings.provider_converted(
             entity, merchant, ours, Money(line.amount, line.currency)

@@ -34,6 +34,8 @@ WHERE position = ANY(%s) ORDER BY position
 """)
 STORED_AFTER: Final = "SELECT {columns} FROM {log} WHERE position > %s ORDER BY position LIMIT %s"
 ROWS_AFTER: Final = LOG.sql(STORED_AFTER)
+BEFORE_ALL: Final = -(2**63)
+"""No position comes before it: a forged row may stand where no true one does."""
 HEAD: Final = LOG.sql("SELECT coalesce(max(position), 0) FROM {log}")
 
 
@@ -88,7 +90,7 @@ def walk(
 
 def stored_rows(connection: Connection[Any], log: Log = LOG) -> Iterator[Row]:
     """Walk through the rows as they are stored, whatever they say."""
-    query, position = log.sql(STORED_AFTER), -1
+    query, position = log.sql(STORED_AFTER), BEFORE_ALL
     while True:
         with connection.cursor(binary=True) as cursor:
             page = cursor.execute(query, (position, PAGE)).fetchall()

@@ -77,15 +77,15 @@ class Rows:
         try:
             stream, digest = uuid.UUID(row["stream"]), bytes.fromhex(row["digest"])
             state = base64.b64decode(row["state"], validate=True)
+            name = row["name"].encode()
         except (ValueError, TypeError, AttributeError):
             raise Bad(expected, "the line is no row") from None
-        name = str(row["name"]).encode()
         if _digest(self.before, row, stream, name, state) != digest:
             raise Bad(expected, "the digest does not cover what the row says")
         version = self.versions.get(stream, 0) + 1
         if row["version"] != version:
             raise Bad(expected, f"version {row['version']} of {stream} is not {version}")
-        self._read(expected, str(row["name"]), state)
+        self._read(expected, row["name"], state)
         self.position, self.recorded_us, self.before = expected, row["recorded_us"], digest
         self.versions[stream] = version
         return digest

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import tempfile
 from pathlib import Path
@@ -47,9 +46,8 @@ class CheckpointDirectory:
 
     def kept(self) -> Iterator[tuple[int, bytes]]:
         """Walk through the checkpoints by size."""
-        for path in sorted(self._folder.glob(f"*{SUFFIX}")):
-            with contextlib.suppress(ValueError):
-                yield int(path.stem), path.read_bytes()
+        for path in sorted(self._folder.glob(f"{'[0-9]' * _DIGITS}{SUFFIX}")):
+            yield int(path.stem), path.read_bytes()
 
     def set_aside(self, sizes: Iterable[int]) -> None:
         """Move checkpoints into a folder `superseded-N` beside those that stay."""

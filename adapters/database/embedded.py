@@ -99,6 +99,12 @@ class EmbeddedPostgres:
         """Whether this object supervises the server, or shares that of another process."""
         return self._server is not None
 
+    @property
+    def lost(self) -> bool:
+        """Whether the server that this object supervises has ended by itself."""
+        server = self._server
+        return server is not None and server.gone()
+
     def password(self, user: str) -> str:
         """Give the password of a database user: generated once, kept in a file of ours."""
         return self._cluster.password(user)

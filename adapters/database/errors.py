@@ -4,6 +4,7 @@ DatabaseUnavailable         no usable database
 ├── BinariesMissing         no PostgreSQL programs on this machine
 ├── DataDirectoryRefused    the data directory is held by another, or of another version
 ├── ServerFailed            PostgreSQL would not start or stop; the end of its log is told
+├── UrlUnreadable           the URL is no address of a PostgreSQL database
 ├── ServerTooOld            the server behind the URL is older than what we run on
 └── RolesMissing            the login may not create the roles, and they do not exist
 """
@@ -25,6 +26,10 @@ class DataDirectoryRefused(DatabaseUnavailable):
 
 class ServerFailed(DatabaseUnavailable):
     """PostgreSQL would not start or stop."""
+
+
+class UrlUnreadable(DatabaseUnavailable):
+    """The URL is no address of a PostgreSQL database. It may hold a password: it is not told."""
 
 
 class ServerTooOld(DatabaseUnavailable):

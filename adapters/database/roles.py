@@ -14,7 +14,8 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from adapters.database.binaries import VERSION_MIN
 from adapters.database.cluster import SUPERUSER
 from adapters.database.embedded import EmbeddedPostgres
-from adapters.database.errors import RolesMissing, ServerTooOld
+from adapters.database.errors import RolesMissing, ServerTooOld, UrlUnreadable
+from adapters.database.keeper import kept_alive
 from adapters.database.migrate import migrate
 
 if TYPE_CHECKING:
@@ -91,9 +92,14 @@ def refuse_old_server(dsn: str) -> None:
 
     Raises:
         ServerTooOld: it is.
+        UrlUnreadable: it is at no address.
     """
-    with psycopg.connect(dsn) as connection:
-        major, minor = divmod(connection.info.server_version, 10_000)
+    try:
+        with psycopg.connect(dsn) as connection:
+            major, minor = divmod(connection.info.server_version, 10_000)
+    except (psycopg.ProgrammingError, ValueError):
+        # What the driver says of the address quotes it, its password too.
+        raise UrlUnreadable("the URL is no address of a PostgreSQL database") from None
     if major < VERSION_MIN:
         raise ServerTooOld(f"PostgreSQL {major}.{minor} is too old: {VERSION_MIN} or newer")
 
@@ -150,8 +156,8 @@ def open_database(
 
     Args:
         url: any PostgreSQL >= 15; wins over the embedded server.
-        data_dir: where the embedded server lives; it is started, adopted or shared, and stopped
-            at the end if it is ours.
+        data_dir: where the embedded server lives; it is started, adopted or shared. If it is
+            ours, it is started again when it dies, and stopped at the end.
         durable: False only where the data may be lost.
         settings: PostgreSQL settings of the embedded server, over ours.
         environ: where `DATABASE_URL_<ROLE>` is looked up.
@@ -167,7 +173,9 @@ def open_database(
         return
     assert data_dir is not None, "either a URL or a data directory"
     with EmbeddedPostgres(data_dir, durable=durable, settings=settings) as server:
-        yield prepare_embedded(server)
+        database = prepare_embedded(server)
+        with kept_alive(server):
+            yield database
 
 
 def prepare_embedded(server: EmbeddedPostgres, dbname: str = DBNAME) -> Database:

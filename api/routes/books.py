@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+from typing import Annotated, Final, Self
 from uuid import UUID
 
 from fastapi import Query
-from pydantic import AwareDatetime, Field, StringConstraints
+from pydantic import AwareDatetime, Field, StringConstraints, model_validator
 from starlette.requests import Request
 
 from api.access import touched
@@ -55,6 +55,12 @@ class StatementQuery(Page):
     since: Annotated[Instant, Field(alias="from")]
     until: Annotated[Instant, Field(alias="to")]
     known_at: Instant | None = None
+
+    @model_validator(mode="after")
+    def _forwards(self) -> Self:
+        if self.since > self.until:
+            raise ValueError("`from` is not after `to`")
+        return self
 
 
 class LineView(View):

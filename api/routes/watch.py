@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from api.bodies import StrictRouter
 from api.caller import Caller
-from api.front import AtFront, Front
+from api.front import WATCH_S, AtFront, Front
 from api.problems import ApiProblem
 from api.security import Needs
 from api.views import View
@@ -44,7 +44,8 @@ async def healthz() -> Alive:
 @ROUTER.get("/readyz")
 def readyz(front: AtFront) -> Ready:
     """Say that the books can be read and written. Which check failed is in our log only."""
-    for name, check in (("book", _book), ("read models", _models), ("access log", _access)):
+    # First the one that is told within a second that the database is away.
+    for name, check in (("read models", _models), ("book", _book), ("access log", _access)):
         try:
             held = check(front)
         except Exception:
@@ -71,7 +72,7 @@ def _book(front: Front) -> bool:
 
 
 def _models(front: Front) -> bool:
-    with front.reads.log() as connection:
+    with front.reads.log(timeout_s=WATCH_S) as connection:
         return lag(connection).behind <= LAG_EVENTS_MAX
 
 

@@ -158,6 +158,8 @@ def view(row: rows.ClientWithdrawal) -> WithdrawalView:
 
 def in_full(row: rows.Withdrawal, *, with_reasons: bool) -> WithdrawalInFull:
     """Show staff a withdrawal; the gates' inner reasons are compliance's and the auditor's."""
+    arrived = row.phase is WithdrawalPhase.SETTLED
+    paid = maybe_shown(row.paid_minor, row.paid_currency) if arrived else None
     return WithdrawalInFull(
         withdrawal=row.withdrawal,
         client=row.client,
@@ -177,7 +179,7 @@ def in_full(row: rows.Withdrawal, *, with_reasons: bool) -> WithdrawalInFull:
         merchant_account=row.merchant_account,
         deposit=row.deposit,
         payout=row.payout,
-        paid=maybe_shown(row.paid_minor, row.paid_currency),
+        paid=paid,
         uncertain=row.uncertain,
         reference=row.reference,
         payout_reason=row.payout_reason,

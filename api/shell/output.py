@@ -18,14 +18,21 @@ WIDTH: Final = 110
 _ENCODE: Final = msgspec.json.Encoder(decimal_format="string").encode
 
 
+class _Terminal(Console):
+    """Rich ends the program where nobody reads on; that is for whoever called it to say."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError
+
+
 class Output:
     """Speaks to a person, or to a program where `json` was asked for; never to both."""
 
     def __init__(self, *, json: bool = False) -> None:
         self.json = json
-        self._words = Console(file=sys.stdout, quiet=json, highlight=False, soft_wrap=True)
-        self._tables = Console(file=sys.stdout, quiet=json, highlight=False, width=WIDTH)
-        self._errors = Console(file=sys.stderr, highlight=False, soft_wrap=True)
+        self._words = _Terminal(file=sys.stdout, quiet=json, highlight=False, soft_wrap=True)
+        self._tables = _Terminal(file=sys.stdout, quiet=json, highlight=False, width=WIDTH)
+        self._errors = _Terminal(file=sys.stderr, highlight=False, soft_wrap=True)
 
     def say(self, words: str = "") -> None:
         """Write a line for a person."""

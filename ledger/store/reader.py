@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import wraps
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 from uuid import UUID
 
@@ -10,6 +11,7 @@ from eventsourcing.utils import retry
 from psycopg.rows import tuple_row
 
 from ledger.decision import Body
+from ledger.errors import LogUnreachable
 from ledger.store.limits import PAGE
 from ledger.store.loading import Loader
 from ledger.store.rows import event_of, row_of
@@ -41,13 +43,23 @@ SELECT stream, version, name, state FROM book.snapshot
 WHERE (stream, version) > (%s, %s) ORDER BY stream, version LIMIT %s
 """
 LAST: Final = 2**63 - 1
+_GONE: Final = (InterfaceError, OperationalError)
 
 F = TypeVar("F", bound="Callable[..., Any]")
 
 
 def _again(read: F) -> F:
     """Read again where a connection went: reads change nothing."""
-    return cast("F", retry((InterfaceError, OperationalError), max_attempts=3, wait=0.1)(read))
+    patient = retry(_GONE, max_attempts=3, wait=0.1)(read)
+
+    @wraps(read)
+    def told(*args: Any) -> Any:
+        try:
+            return patient(*args)
+        except _GONE as error:
+            raise LogUnreachable("the database does not answer") from error
+
+    return cast("F", told)
 
 
 class Reader:

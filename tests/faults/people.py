@@ -54,7 +54,7 @@ class Told:
 
     Attributes:
         acknowledged: every request with its first answer.
-        unheard: requests whose answer never came, each time; they were repeated.
+        unheard: how often a request was sent and its answer never came; it was repeated.
         payers: the client of each amount that was to be paid in.
         takers: the client of each amount that was to be paid out.
     """
@@ -111,14 +111,21 @@ class People:
 
     def wallet(self, client: str) -> tuple[int, int]:
         """What a client has, available and held, in minor units."""
-        token = self._token(Role.CLIENT, client)
-        found = self._http.get(f"{self._house.url}/v1/clients/{client}/wallets", headers=token)
-        wallets = found.raise_for_status().json()["wallets"]
+        wallets = self._see(Role.CLIENT, f"/v1/clients/{client}/wallets", client)["wallets"]
         available, held = (
             sum(int(Decimal(each[word]).scaleb(DECIMALS)) for each in wallets)
             for word in ("available", "held")
         )
         return available, held
+
+    def trial_balance(self) -> dict[str, Decimal]:
+        """What the house's books sum to, by currency."""
+        sums = self._see(Role.FINANCE, "/v1/trial-balance")["sums"]
+        return {each["currency"]: Decimal(each["amount"]) for each in sums}
+
+    def _see(self, role: Role, path: str, client: str | None = None) -> Any:
+        answer = self._http.get(f"{self._house.url}{path}", headers=self._token(role, client))
+        return answer.raise_for_status().json()
 
     def _come(self) -> None:
         while not self._stopping.is_set():
@@ -164,6 +171,8 @@ class People:
                 answer = self._http.post(
                     f"{self._house.url}{asked.path}", json=asked.body, headers=headers
                 )
+            except httpx.ConnectError:
+                continue
             except httpx.TransportError:
                 with self._lock:
                     self.told.unheard += 1

@@ -1,4 +1,4 @@
-"""Processes of the drills: `writer.py` on its own, and the killing of servers with their children."""
+"""Processes of the drills: `writer.py` on its own, and how servers die with their children."""
 
 from __future__ import annotations
 

@@ -58,11 +58,17 @@ def wait_for_acknowledgements(writers: Writers, more: int) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Drill:
-    """What the callers were told, what stands afterwards, and how long each recovery took."""
+    """What the callers were told, what stands afterwards, and how long each recovery took.
+
+    Attributes:
+        recoveries_s: from the kill to the next acknowledgement.
+        behind_server_s: the part of it after the server took connections again: the book's own.
+    """
 
     told: Told
     standing: Standing
     recoveries_s: list[float]
+    behind_server_s: list[float]
 
     @property
     def lost(self) -> list[int]:
@@ -78,16 +84,18 @@ def kill_under_load(server: EmbeddedPostgres, book: Book, first: int, kills: int
     chance = random.Random(SEED + first)
     writers = Writers(book, first)
     writers.start()
-    recoveries_s = []
+    recoveries_s, behind_server_s = [], []
     for _ in range(kills):
         wait_for_acknowledgements(writers, chance.randint(*ACKS_BETWEEN))
         begun = time.monotonic()
         kill_all(family(server.pid))
         server.start()
+        back = time.monotonic()
         wait_for_acknowledgements(writers, 1)
         recoveries_s.append(time.monotonic() - begun)
+        behind_server_s.append(time.monotonic() - back)
     told = writers.stop()
-    return Drill(told, read_log(book), recoveries_s)
+    return Drill(told, read_log(book), recoveries_s, behind_server_s)
 
 
 @pytest.mark.parametrize("patient", [True, False], ids=["waits for it", "does not wait"])
@@ -111,6 +119,7 @@ def test_a_killed_server_loses_nothing_that_was_acknowledged(
         lost=len(drill.lost),
         duplicated=drill.duplicated,
         recovery_s=f"{max(drill.recoveries_s):.2f}",
+        behind_server_s=f"{max(drill.behind_server_s):.2f}",
     )
     assert len(drill.told.acknowledged) > KILLS * ACKS_BETWEEN[0]
     assert not drill.lost

@@ -114,9 +114,7 @@ def test_a_published_rate_is_dealt_on_and_survives_a_restart(
         told = street.do(FINANCE, "/v1/rates", price, subject="person:ann")
         turned = price | {"base": "KWD", "quote": "EUR"}
         refused = street.ask(FINANCE, "/v1/rates", turned, subject="person:ann")
-        crossed = street.ask(
-            FINANCE, "/v1/rates", price | {"bid": "0.36000"}, subject="person:ann"
-        )
+        crossed = street.ask(FINANCE, "/v1/rates", price | {"bid": "0.36000"}, subject="person:ann")
         body = quote(client) | {"into": "KWD"}
         given = street.do(CLIENT, "/v1/conversions/quotes", body, whose=client)
 

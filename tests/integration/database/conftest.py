@@ -1,50 +1,43 @@
-"""Two lanes: the embedded PostgreSQL, and Debian's PostgreSQL 15 where it is installed."""
+"""Servers to start, stop and kill, in both lanes of PostgreSQL."""
 
 from __future__ import annotations
 
 import shutil
 import subprocess
-from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import pytest
 
-from adapters.database.binaries import Binaries, find_binaries, read_binaries
 from adapters.database.embedded import EmbeddedPostgres
-from adapters.database.roles import prepare_embedded
-from tests.conftest import TEMPLATE
 from tests.integration.database.keeper import Keeper
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
-DEBIAN_15 = Path("/usr/lib/postgresql/15/bin")
+    from adapters.database.binaries import Binaries
+    from adapters.database.roles import Database
+    from tests.integration.lanes import Lanes
 
 
-@pytest.fixture(scope="session", params=["embedded", "debian-15"])
-def binaries(request: pytest.FixtureRequest) -> Binaries:
+@pytest.fixture(scope="session")
+def binaries(lanes: Lanes, lane: str) -> Binaries:
     """The programs of the lane; a lane that is not installed is skipped by name."""
-    if request.param == "embedded":
-        return find_binaries()
-    if not DEBIAN_15.exists():
-        pytest.skip(f"lane PostgreSQL 15: {DEBIAN_15} is not installed (apt: postgresql-15)")
-    return read_binaries(DEBIAN_15)
+    return lanes.binaries(lane)
 
 
 @pytest.fixture(scope="session")
-def postgres(binaries: Binaries, fast_folder: Path) -> Iterator[EmbeddedPostgres]:
+def postgres(lanes: Lanes, lane: str) -> EmbeddedPostgres:
     """One server of the lane, without fsync."""
-    home = fast_folder / f"lane-{binaries.major}"
-    with EmbeddedPostgres(home, durable=False, binaries=binaries) as server:
-        yield server
+    return lanes.server(lane)
 
 
-@pytest.fixture(scope="session")
-def template(postgres: EmbeddedPostgres) -> str:
-    """The lane's own template: the one of the whole session stands on another server."""
-    prepare_embedded(postgres, TEMPLATE)
-    return TEMPLATE
+@pytest.fixture
+def database(lanes: Lanes, lane: str) -> Iterator[Database]:
+    """A fresh migrated database of this test alone, in the lane."""
+    with lanes.database(lane) as database:
+        yield database
 
 
 @pytest.fixture(scope="session")

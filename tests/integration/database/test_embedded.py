@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.fault
 
-one_lane = pytest.mark.parametrize("binaries", ["embedded"], indirect=True)
+one_lane = pytest.mark.parametrize("lane", ["embedded"], indirect=True)
 """Where the server's version makes no difference."""
 
 

@@ -114,7 +114,7 @@ def test_a_role_with_a_url_of_its_own_uses_it() -> None:
     assert options == "-c work_mem=5MB -c role=projector"
 
 
-@pytest.mark.parametrize("binaries", ["embedded"], indirect=True)
+@pytest.mark.parametrize("lane", ["embedded"], indirect=True)
 def test_refuses_a_server_that_is_too_old(empty: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(roles, "VERSION_MIN", 99)
 
@@ -130,7 +130,7 @@ def test_migrating_again_changes_nothing(database: Database) -> None:
     assert ask(database.admin_dsn, revision) == before
 
 
-@pytest.mark.parametrize("binaries", ["embedded"], indirect=True)
+@pytest.mark.parametrize("lane", ["embedded"], indirect=True)
 def test_two_alembic_commands_may_run_at_once(empty: str) -> None:
     programs = [
         subprocess.Popen(

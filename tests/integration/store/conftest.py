@@ -1,4 +1,4 @@
-"""Books to test: on PostgreSQL, in memory, and as many on one database as a test likes."""
+"""Books to test: on both lanes of PostgreSQL, in memory, and as many as a test likes."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import pytest
 
 from ledger.book import Book
 from ledger.store.memory import MemoryBook
+from tests.integration.lanes import LANES
 from tests.unit.ledger.store.counter import ENTITY, Ticking, vocabulary
 
 if TYPE_CHECKING:
@@ -16,17 +17,25 @@ if TYPE_CHECKING:
 
     from adapters.database.roles import Database
     from ledger.book import AnyBook
+    from tests.integration.lanes import Lanes
 
 
-@pytest.fixture(params=["postgres", "memory"])
-def book(request: pytest.FixtureRequest) -> Iterator[AnyBook]:
+@pytest.fixture
+def database(lanes: Lanes, lane: str) -> Iterator[Database]:
+    """A fresh migrated database of this test alone, in the lane."""
+    with lanes.database(lane) as database:
+        yield database
+
+
+@pytest.fixture(params=[*LANES, "memory"])
+def book(request: pytest.FixtureRequest, lanes: Lanes) -> Iterator[AnyBook]:
     if request.param == "memory":
         yield MemoryBook(ENTITY, vocabulary(), clock=Ticking())
         return
-    database: Database = request.getfixturevalue("database")
-    opened = Book.open(database.dsn("book_writer"), ENTITY, vocabulary(), clock=Ticking())
-    yield opened
-    opened.close()
+    with lanes.database(request.param) as database:
+        opened = Book.open(database.dsn("book_writer"), ENTITY, vocabulary(), clock=Ticking())
+        yield opened
+        opened.close()
 
 
 @pytest.fixture

@@ -18,12 +18,14 @@ from ledger.store.infrastructure import StoreFactory
 from ledger.store.reader import Reader
 from ledger.store.recorder import LogRecorder, SnapshotRecorder
 from ledger.store.tables import LOGS
+from tests.integration.lanes import DEBIAN_15, EMBEDDED
 from tests.unit.ledger.store.counter import ENTITY, Ticking, vocabulary
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from adapters.database.roles import Database
+    from tests.integration.lanes import Lanes
 
 
 @pytest.fixture(params=["log", "access"])
@@ -39,17 +41,22 @@ def factory(database: Database, log: str) -> Iterator[StoreFactory]:
 
 
 @pytest.fixture
-def hand_over(request: pytest.FixtureRequest, database: Database) -> Iterator[None]:
-    """Give the test case its factory: a `TestCase` takes no fixture as an argument."""
-    dsn, beginning = database.dsn("book_writer"), genesis("log", ENTITY)
-    request.cls.factory = StoreFactory(dsn, LOGS["log"], beginning, Ticking())
-    yield
-    request.cls.factory.close()
+def hand_over(request: pytest.FixtureRequest, lanes: Lanes) -> Iterator[None]:
+    """Give the test case its factory, in the lane that its class names.
+
+    A `TestCase` takes no fixture as an argument, and is no test of several parameters.
+    """
+    with lanes.database(request.cls.lane) as database:
+        dsn, beginning = database.dsn("book_writer"), genesis("log", ENTITY)
+        request.cls.factory = StoreFactory(dsn, LOGS["log"], beginning, Ticking())
+        yield
+        request.cls.factory.close()
 
 
 @pytest.mark.usefixtures("hand_over")
 class TestLogRecorder(ApplicationRecorderTestCase[LogRecorder]):
     factory: StoreFactory
+    lane = EMBEDDED
 
     def create_recorder(self) -> LogRecorder:
         return self.factory.application_recorder()
@@ -61,6 +68,7 @@ class TestLogRecorder(ApplicationRecorderTestCase[LogRecorder]):
 @pytest.mark.usefixtures("hand_over")
 class TestNonInterleaving(NonInterleavingNotificationIDsBaseCase):
     factory: StoreFactory
+    lane = EMBEDDED
 
     def create_recorder(self) -> LogRecorder:
         return self.factory.application_recorder()
@@ -69,9 +77,22 @@ class TestNonInterleaving(NonInterleavingNotificationIDsBaseCase):
 @pytest.mark.usefixtures("hand_over")
 class TestSnapshotRecorder(AggregateRecorderTestCase):
     factory: StoreFactory
+    lane = EMBEDDED
 
     def create_recorder(self) -> SnapshotRecorder:
         return self.factory.aggregate_recorder()
+
+
+class TestLogRecorderOnDebian15(TestLogRecorder):
+    lane = DEBIAN_15
+
+
+class TestNonInterleavingOnDebian15(TestNonInterleaving):
+    lane = DEBIAN_15
+
+
+class TestSnapshotRecorderOnDebian15(TestSnapshotRecorder):
+    lane = DEBIAN_15
 
 
 del ApplicationRecorderTestCase, NonInterleavingNotificationIDsBaseCase, AggregateRecorderTestCase

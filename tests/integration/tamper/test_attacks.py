@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     Attack = Callable[[list[Row]], list[Row]]
 
 AT = 9
-"""The row that is attacked, a wallet's credit with an entry."""
+"""The row that is attacked."""
 
 
 def put(position: int, **fields: object) -> Attack:
@@ -71,6 +71,11 @@ def inserted_with_a_digest(rows: list[Row]) -> list[Row]:
     return [*chained(inserted(rows)[:AT]), *inserted(rows)[AT:]]
 
 
+def before_the_first(rows: list[Row]) -> list[Row]:
+    forged = rows[AT - 1]._replace(position=-3, stream=UUID(int=7), version=1, key=None)
+    return [forged, *rows]
+
+
 def reordered(rows: list[Row]) -> list[Row]:
     one, two = rows[AT - 1], rows[AT]
     swapped = [two._replace(position=AT), one._replace(position=AT + 1)]
@@ -101,6 +106,7 @@ ATTACKS: dict[str, tuple[Attack, int | None]] = {
     "another version": (put(AT, version=77), AT),
     "another time of ours": (put(AT, recorded_us=10**15), AT),
     "another digest": (put(AT, digest=bytes(32)), AT),
+    "a row before the first": (before_the_first, 1),
     "the first row gone": (lambda rows: rows[1:], 1),
 }
 

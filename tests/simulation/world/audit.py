@@ -16,9 +16,11 @@ from compliance.facts import KycApproved, KycRevoked
 from compliance.kyc import KycStatus, kyc
 from ledger.chart import Side, kind_of
 from ledger.facts import WalletFrozen, WalletUnfrozen
-from ledger.wallet import WalletState, wallet_id
+from ledger.wallet import WalletState, wallet, wallet_id
 from payments import facts
 from payments.deposit import deposit_stream
+from payments.dispute import DisputeState
+from payments.notices import CaseStatus
 from payments.payout import PayoutPhase, PayoutState
 from payments.reactors.outstanding import Outstanding
 from payments.withdrawal import WithdrawalState, WithdrawalStatus
@@ -51,6 +53,8 @@ ONCE = (
 )
 """Facts that stand once on their stream, whatever is told how often."""
 _WAITS = {WithdrawalStatus.HELD, WithdrawalStatus.CLEARED}
+_OPEN = {CaseStatus.NEEDS_RESPONSE, CaseStatus.UNDER_REVIEW}
+_WARNED = {CaseStatus.WARNING_NEEDS_RESPONSE, CaseStatus.WARNING_CLOSED}
 _BARRED = {KycStatus.REVOKED, KycStatus.REJECTED_FINAL}
 
 
@@ -59,6 +63,7 @@ def audit(sim: Simulation) -> None:
     view = view_of(sim)
     check_balances(view)
     check_wallets(view)
+    check_contests(view)
     check_provider(view)
     check_log(view)
     check_rest(view)
@@ -96,6 +101,22 @@ def check_wallets(view: View) -> None:
         if state.status in _WAITS
     }
     assert holds == waiting, f"I2 holds {holds}, withdrawals {waiting}"
+
+
+def check_contests(view: View) -> None:
+    """I2: a dispute has a claim on the wallet while its case is open, and no longer."""
+    opened = [e.fact for e in view.events if isinstance(e.fact, facts.DisputeOpened)]
+    told = {fact.dispute: fact.reference for fact in opened}
+    wanted = set()
+    for stream, state in view.of(DisputeState):
+        case = view.sim.psp.disputes[told[state.dispute]]
+        assert state.deposit is not None, "I6 a dispute of nobody's payment"
+        credited = view.sim.book.state(deposit_stream(state.deposit)).is_credited
+        gone = sum(line.amount for line in case.lines) < 0
+        if credited and (case.status in _OPEN or (case.status in _WARNED and gone)):
+            wanted.add(stream)
+    claims = {dispute for _, purse in view.of(WalletState) for dispute in purse.contests}
+    assert claims == wanted, f"I2 claims {claims}, open cases {wanted}"
 
 
 def check_provider(view: View) -> None:
@@ -155,6 +176,11 @@ def check_rest(view: View) -> None:
         "unconverted": [
             d for d in see.unconverted if can_convert(view, sim.book.state(deposit_stream(d)))
         ],
+        "held": [
+            stream
+            for stream, state in view.of(WithdrawalState)
+            if state.status is WithdrawalStatus.HELD and can_clear(view, state)
+        ],
         "returned": [
             payout
             for payout, client in see.returned.items()
@@ -166,7 +192,16 @@ def check_rest(view: View) -> None:
             if state.phase is PayoutPhase.SUBMITTED and stream not in see.payouts
         ],
     }
-    assert not any(left.values()), f"I6 {({k: v for k, v in left.items() if v})}"
+    assert not any(left.values()), f"I6 { ({k: v for k, v in left.items() if v}) }"
+
+
+def can_clear(view: View, state: WithdrawalState) -> bool:
+    """Whether every gate is open by now, so that nothing keeps the withdrawal."""
+    sim = view.sim
+    purse = sim.book.state(wallet(ENTITY, state.client, state.amount.currency))
+    level = sim.book.state(kyc(state.client)).level_at(sim.schedule.now)
+    seen = len(state.approvals) > 1 or state.amount.minor <= FOUR_EYES_ABOVE[state.amount.currency]
+    return level > 0 and seen and not purse.frozen
 
 
 class Submissions:
@@ -215,7 +250,7 @@ def check_folds(view: View) -> None:
         anew.see(event)
     for stream, history in streams.items():
         kind = view.known[stream].kind
-        state = reduce(lambda s, e, kind=kind: kind.evolve(s, e.fact), history, kind.blank)
+        state = reduce(kind.evolve, (event.fact for event in history), kind.blank)
         assert state == view.known[stream].state, f"I7 {kind.name} {stream}"
         assert [event.version for event in history] == [*range(1, len(history) + 1)], "I5 versions"
     lived = view.sim.worker.see

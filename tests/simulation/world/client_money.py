@@ -9,7 +9,7 @@ from collections import Counter, defaultdict
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from ledger.chart import kind_of, owner_of
+from ledger.chart import Account, kind_of, owner_of
 from ledger.errors import InvalidInput
 from ledger.fx import convert, rederive
 from ledger.money import Money
@@ -74,7 +74,7 @@ def check_client_money(view: View) -> None:
             expected.exchange(event.fact.client, event.fact.conversion)
     booked: defaultdict[tuple[str, str], Counter[str]] = defaultdict(Counter)
     for (account, currency), minor in view.balances.items():
-        kind, owner = kind_of(account).name, owner_of(account)
+        kind, owner = kind_of(account).name, owner_of(Account(account))
         if kind in WALLET or kind in APART:
             booked[str(owner), "wallet" if kind in WALLET else kind][currency] -= minor
     for name in booked.keys() | expected.due.keys():
@@ -100,9 +100,7 @@ def _gone(psp: Psp, payment: Payment, whole: int) -> int:
     return min(whole, by_hand + lost)
 
 
-def _deposit(
-    expected: Expected, psp: Psp, deposit: DepositState, payment: Payment | None
-) -> None:
+def _deposit(expected: Expected, psp: Psp, deposit: DepositState, payment: Payment | None) -> None:
     paid = payment is not None and payment.status is PaymentStatus.SUCCEEDED
     assert deposit.is_received == paid, f"I3 {deposit.status}, at the provider {payment}"
     if payment is None or not paid:

@@ -54,7 +54,7 @@ class Faults:
         return self._chance.randint(2, 3) if self._happens(self.doubled) else 1
 
     def delay_s(self) -> int:
-        """How long a message is on its way: often a moment, sometimes long enough to be overtaken."""
+        """How long a message is on its way: a moment, or long enough to be overtaken."""
         return self._chance.choice((0, 0, 1, 3, 20, 300, 1_800)) if self.on else 0
 
     def crash(self, schedule: Schedule, point: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -75,22 +76,18 @@ class People:
             for _ in range(acts):
                 act = self.chance.choice(self._acts())
                 delay = self.chance.randrange(horizon_s)
-                self.schedule.after(delay, f"{act.__name__}", self._bound(act, person))
+                self.schedule.after(delay, act.__name__, partial(act, person))
 
     def _acts(self) -> list[Callable[[Person], None]]:
         return [
             *([self.pays_in] * 5),
-            *([self.withdraws] * 6),
+            *([self.withdraws] * 12),
             *([self.exchanges] * 2),
             self.cancels,
             self.is_judged,
             self.is_frozen,
             self.approvals,
         ]
-
-    @staticmethod
-    def _bound(act: Callable[[Person], None], person: Person) -> Callable[[], None]:
-        return lambda: act(person)
 
     def _id(self, kind: int) -> UUID:
         self._named += 1
@@ -101,8 +98,12 @@ class People:
         self, what: str, name: UUID, decide: Callable[..., object], *args: Any
     ) -> Receipt | None:
         """Send a command with a key; now and then twice, as one whose answer was lost."""
+
+        def decided(decision: Decision) -> None:
+            decide(decision, *args)
+
         command = Command(
-            lambda decision: decide(decision, *args) and None,
+            decided,
             by="service:api",
             at=self.schedule.now,
             key=request_key("api", what, str(name)),
@@ -191,7 +192,7 @@ class People:
     def withdraws(self, person: Person) -> None:
         """Ask for money back to a charge, or to a bank account."""
         asked = WithdrawalId(self._id(4))
-        currency = self.chance.choice((person.currency, person.currency, *CURRENCIES))
+        currency = self.chance.choice((*[person.currency] * 9, *CURRENCIES))
         there = self.book.state(wallet(ENTITY, person.client, currency)).available
         if self.chance.random() < 0.9 and not there:
             return
@@ -211,9 +212,7 @@ class People:
     def _to_bank(self, currency: str) -> Route:
         paid = self.chance.choice((currency, currency, *CURRENCIES))
         recipient = STRANGER if self.chance.random() < 0.1 else "rcp_1"
-        return Route(
-            RouteKind.BANK, PROVIDER, MERCHANT, paid, recipient=recipient, method="bank_1"
-        )
+        return Route(RouteKind.BANK, PROVIDER, MERCHANT, paid, recipient=recipient, method="bank_1")
 
     def _back(self, person: Person, amount: Money) -> Route | None:
         """A route back to one of their charges; now and then to somebody else's."""
@@ -248,16 +247,30 @@ class People:
         if rate is None:
             return
         quote = self._id(7)
-        offer = {"client": person.client, "entity": ENTITY, "sold": sold, "into": into}
-        terms = {"quote": rate, "markup_bps": MARKUP, "valid_for": timedelta(seconds=60)}
-        if self._says("quote", quote, lambda d: quotes.give(d, quote, **offer, **terms)) is None:
-            return
-        whose = {"client": person.client, "entity": ENTITY, "quote_id": quote}
-        for _ in range(self.chance.choice((1, 1, 2))):
-            self.schedule.after(
-                self.chance.randrange(80),
-                "uses the quote",
-                lambda: self._says(
-                    "exchange", name := self._id(8), lambda d: exchange(d, name, **whose)
-                ),
+
+        def offer(decision: Decision) -> None:
+            quotes.give(
+                decision,
+                quote,
+                client=person.client,
+                entity=ENTITY,
+                sold=sold,
+                into=into,
+                quote=rate,
+                markup_bps=MARKUP,
+                valid_for=timedelta(seconds=60),
             )
+
+        if self._says("quote", quote, offer) is None:
+            return
+        for _ in range(self.chance.choice((1, 1, 2))):
+            act = partial(self._uses, person, quote)
+            self.schedule.after(self.chance.randrange(80), "uses the quote", act)
+
+    def _uses(self, person: Person, quote: UUID) -> None:
+        name = self._id(8)
+
+        def use(decision: Decision) -> None:
+            exchange(decision, name, client=person.client, entity=ENTITY, quote_id=quote)
+
+        self._says("exchange", name, use)

@@ -71,7 +71,8 @@ class Provider:
                 schedule.after(60, f"late effect of {key}", once)
                 return Unknown("timed out")
             case Fate.ANSWERED | Fate.LOST_AFTER:
-                answer = once()
+                pass
+        answer = once()
         self._faults.crash(schedule, "between effect and answer")
         schedule.meanwhile()
         return answer if fate is Fate.ANSWERED else Unknown("the answer was lost")

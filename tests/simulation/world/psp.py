@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from ledger.money import Money
@@ -139,6 +140,10 @@ class Psp:
     def _soon(self, most_s: int, name: str, act: Callable[[], object]) -> None:
         self.schedule.after(self.chance.randrange(most_s), f"psp: {name}", act)
 
+    def _while(self) -> int:
+        """Before anybody has heard of the last step, or long after."""
+        return self.chance.choice((2, 60, 3_600))
+
     # --- payments
 
     def open_payment(self, deposit: UUID, amount: Money) -> Payment:
@@ -180,9 +185,13 @@ class Psp:
         payment.status, payment.happened_at = PaymentStatus.SUCCEEDED, self.at
         self.emit("payment.succeeded", payment.notice(with_line=self.chance.random() < 0.5))
         if self.chance.random() < 0.15:
-            self._soon(7_200, f"by hand: {payment.reference}", lambda: self._by_hand(payment))
+            self._soon(
+                self._while(), f"by hand: {payment.reference}", lambda: self._by_hand(payment)
+            )
         if self.chance.random() < 0.25:
-            self._soon(7_200, f"dispute {payment.reference}", lambda: self._disputed(payment))
+            self._soon(
+                self._while(), f"dispute {payment.reference}", lambda: self._disputed(payment)
+            )
 
     # --- refunds
 
@@ -197,7 +206,7 @@ class Psp:
             refund.status = RefundStatus.SUCCEEDED
         self.emit("refund.created", refund.notice())
         if self.chance.random() < 0.5:
-            self._soon(7_200, f"refund {name} goes on", lambda: self._refund_on(refund))
+            self._soon(self._while(), f"refund {name} goes on", lambda: self._refund_on(refund))
         return refund
 
     def left_of(self, payment: Payment) -> int:
@@ -233,14 +242,18 @@ class Psp:
         self.outbounds[outbound.reference] = outbound
         self.sent_out[amount.currency] += amount.minor
         self._mention(outbound)
-        self._soon(7_200, f"{outbound.reference} goes on", lambda: self._outbound_on(outbound))
+        self._soon(
+            self._while(), f"{outbound.reference} goes on", lambda: self._outbound_on(outbound)
+        )
         return outbound
 
     def _outbound_on(self, outbound: Outbound) -> None:
         will = self.chance.random()
         if outbound.status is PayoutStatus.PROCESSING and will < 0.7:
             self._outbound(outbound, PayoutStatus.POSTED)
-            self._soon(7_200, f"{outbound.reference} on", lambda: self._outbound_on(outbound))
+            self._soon(
+                self._while(), f"{outbound.reference} on", lambda: self._outbound_on(outbound)
+            )
         elif outbound.status is PayoutStatus.PROCESSING:
             failed = self.chance.choice((PayoutStatus.FAILED, PayoutStatus.CANCELLED))
             self._outbound(outbound, failed)
@@ -254,9 +267,7 @@ class Psp:
         self._mention(outbound)
 
     def _mention(self, outbound: Outbound) -> None:
-        mention = Mention(
-            kind=ObjectKind.PAYOUT, reference=outbound.reference, happened_at=self.at
-        )
+        mention = Mention(kind=ObjectKind.PAYOUT, reference=outbound.reference, happened_at=self.at)
         self.emit(f"outbound.{outbound.status}", mention)
 
     # --- disputes
@@ -280,9 +291,7 @@ class Psp:
     def _withdraw(self, dispute: Dispute) -> None:
         dispute.payment.disputed = True
         amount = -dispute.amount
-        dispute.lines.append(
-            self.book("adjustment", amount, dispute.reference, fee=DISPUTE_FEE)
-        )
+        dispute.lines.append(self.book("adjustment", amount, dispute.reference, fee=DISPUTE_FEE))
         self._dispute(dispute, dispute.status)
 
     def _dispute_on(self, dispute: Dispute) -> None:
@@ -333,7 +342,7 @@ class Psp:
             paid = Settlement(name, Money(net, currency), self.at, self.at, tuple(lines))
             self.settlements[name] = paid
             self._settlement(paid, SettlementStatus.IN_TRANSIT)
-            self._soon(3_600, f"{name} arrives", lambda paid=paid: self._arrive(paid))
+            self._soon(3_600, f"{name} arrives", partial(self._arrive, paid))
 
     def _arrive(self, paid: Settlement) -> None:
         self._settlement(paid, SettlementStatus.PAID)
@@ -350,14 +359,15 @@ class Psp:
 
     # --- the end
 
-    def finish(self) -> None:
-        """Let everything that is pending come to an end, one way or the other."""
-        for refund in self.refunds.values():
-            if refund.status is RefundStatus.PENDING:
-                self._refund(refund, RefundStatus.SUCCEEDED)
-        for outbound in self.outbounds.values():
-            if outbound.status is PayoutStatus.PROCESSING:
-                self._outbound(outbound, PayoutStatus.POSTED)
+    def finish(self) -> bool:
+        """Let everything that is pending come to its end. True when there was something."""
+        refunds = [r for r in self.refunds.values() if r.status is RefundStatus.PENDING]
+        payouts = [o for o in self.outbounds.values() if o.status is PayoutStatus.PROCESSING]
+        for refund in refunds:
+            self._refund(refund, RefundStatus.SUCCEEDED)
+        for outbound in payouts:
+            self._outbound(outbound, PayoutStatus.POSTED)
+        return bool(refunds or payouts)
 
     def reveal(self) -> None:
         """List every line that is left once: our bank gets what there is, or a token of it."""

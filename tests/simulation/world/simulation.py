@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 from adapters.sealing import AesSealer
@@ -13,6 +14,7 @@ from compliance.kyc import kyc_gate
 from ledger.store.memory import MemoryBook
 from payments.reactors import notices
 from payments.reactors.desk import Desk
+from payments.withdrawal import WAITS_MAX
 from tests.simulation.world.faults import Crashed, Faults, FragileBook
 from tests.simulation.world.market import Market
 from tests.simulation.world.objects import MERCHANT, PROVIDER
@@ -38,7 +40,9 @@ ROUNDS_MAX = 200
 class Simulation:
     """Everything in one place, and all chance from one seed."""
 
-    def __init__(self, seed: int, trace: Callable[[str], None] | None = None) -> None:
+    def __init__(
+        self, seed: int, trace: Callable[[str], None] | None = None, *, old_workers: int = 0
+    ) -> None:
         self.seed = seed
         self.chance = random.Random(seed)
         self.schedule = Schedule(BEGINS, self.chance)
@@ -61,23 +65,29 @@ class Simulation:
             clock=self.schedule,
         )
         self.worker = Worker(self.book, self.desk, self.schedule, self.chance)
+        # They were replaced and do not know it: each works on until peace comes.
+        self.old_workers = [
+            Worker(self.book, self.desk, self.schedule, self.chance) for _ in range(old_workers)
+        ]
         self.people = People(self.book, self.desk, self.schedule, self.chance)
 
     def run(self) -> None:
         """Play the seed to its end: storm, then peace."""
         hours = self.chance.choice((1, 2, 4))
-        self.people.come(self.chance.randint(1, 3), hours * 3_600, self.chance.randint(3, 12))
+        self.people.come(self.chance.randint(1, 3), hours * 3_600, self.chance.randint(3, 24))
         for hour in range(1, hours + 1):
             self.schedule.after(hour * 3_600, "psp: settle", self.psp.settle)
-        self._work()
+        for worker in (self.worker, *self.old_workers):
+            self._work(worker)
         while self.schedule.step(BEGINS + timedelta(hours=hours)):
             pass
         self._peace()
 
-    def _work(self) -> None:
-        self.worker.round()
+    def _work(self, worker: Worker) -> None:
+        worker.round()
         if self.faults.on:
-            self.schedule.after(self.chance.choice((5, 20, 60, 300, 600)), "worker", self._work)
+            delay = self.chance.choice((5, 20, 60, 300, 600))
+            self.schedule.after(delay, "worker", partial(self._work, worker))
 
     def _send(self, delivery: Delivery) -> None:
         for _ in range(self.faults.copies()):
@@ -98,8 +108,13 @@ class Simulation:
         self.market.has_hours = False
         while self.schedule.step():
             pass
-        self.psp.finish()
         self._rest()
+        while self.psp.finish():
+            self._rest()
+        if self.chance.random() < 0.3:
+            self.schedule.tell("--- a month passes")
+            self.schedule.now += WAITS_MAX
+            self._rest()
         self.psp.reveal()
         self._rest()
 

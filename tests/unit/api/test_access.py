@@ -7,6 +7,7 @@ import pytest
 
 from api.access import NAMES_MAX, Named
 from api.scopes import Role
+from ledger.errors import Conflict, LogUnreachable
 from tests.unit.api.small_house import ALICE, OF_ALICE, OF_BOB, SECRET, House, good_body
 
 READ = f"/v1/withdrawals/{OF_ALICE}"
@@ -61,6 +62,17 @@ def test_an_answer_whose_record_cannot_be_written_is_withheld(house: House) -> N
     assert withheld.headers["content-type"] == "application/problem+json"
     assert house.ask("GET", READ, token=None).status == 503
     assert house.ask("GET", "/healthz", token=None).status == 200
+
+
+def test_that_nothing_can_be_served_is_told_without_a_record(house: House) -> None:
+    house.sink_down = True
+    house.failing.append(LogUnreachable("the database does not answer"))
+    unreachable = house.ask("GET", "/v1/events", token=house.token(Role.AUDIT))
+    house.failing.append(Conflict("of this client"))
+    judged = house.ask("GET", "/v1/events", token=house.token(Role.AUDIT))
+
+    assert (unreachable.status, unreachable.code) == (503, "database_unavailable")
+    assert (judged.status, judged.code) == (503, "access_log_unavailable")
 
 
 def test_what_no_record_is_due_for_is_not_recorded(house: House) -> None:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import psycopg
 import pytest
+from psycopg_pool import PoolTimeout
 
 from api.problems import DOOR
 from api.scopes import Role
@@ -11,6 +13,7 @@ from ledger.errors import (
     InsufficientFunds,
     InvalidInput,
     KeyReused,
+    LogUnreachable,
     LogUnreadable,
     NotFound,
     OutcomeUnknown,
@@ -40,6 +43,11 @@ def answer_to(house: House, failure: Exception) -> Answer:
         (Busy("no", retry_after_s=3), 503, "busy", True),
         (OutcomeUnknown(), 503, "outcome_unknown", True),
         (LogUnreadable("no"), 503, "log_unreadable", False),
+        (LogUnreachable("no"), 503, "database_unavailable", True),
+        (psycopg.OperationalError("no"), 503, "database_unavailable", True),
+        (psycopg.errors.AdminShutdown("no"), 503, "database_unavailable", True),
+        (psycopg.InterfaceError("no"), 503, "database_unavailable", True),
+        (PoolTimeout("no"), 503, "database_unavailable", True),
     ],
 )
 def test_every_refusal_is_a_problem_with_its_code(
@@ -65,6 +73,7 @@ def test_a_refusal_of_a_kind_made_later_still_finds_its_number(house: House) -> 
 def test_busy_says_when_to_come_back(house: House) -> None:
     assert answer_to(house, Busy("no", retry_after_s=3)).headers["retry-after"] == "3"
     assert "retry-after" in answer_to(house, OutcomeUnknown()).headers
+    assert "retry-after" in answer_to(house, LogUnreachable()).headers
 
 
 def test_why_compliance_looks_is_never_told(house: House) -> None:
@@ -83,10 +92,14 @@ def test_what_was_sent_is_not_in_the_answer(house: House) -> None:
     assert b"canary" not in answer_to(house, InvalidInput("no amount: 'canary'")).body
     assert b"canary" not in answer_to(house, NotFound("no client canary")).body
     assert b"canary" not in answer_to(house, LogUnreadable("canary")).body
+    assert b"canary" not in answer_to(house, psycopg.OperationalError("canary")).body
 
 
 def test_an_unexpected_failure_tells_nothing(house: House) -> None:
-    for failure in (RuntimeError("canary"), AssertionError("canary"), KeyError("canary")):
+    for failure in (
+        *(RuntimeError("canary"), AssertionError("canary"), KeyError("canary")),
+        psycopg.ProgrammingError("canary"),
+    ):
         answer = answer_to(house, failure)
 
         assert (answer.status, answer.code) == (500, "internal_error")
