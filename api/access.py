@@ -1,7 +1,8 @@
 """Access records: who read or did what to account data, granted or not.
 
 A call whose record cannot be written fails: the record is written when the answer is known and
-before its first byte leaves, but for one that only says "not now". A record holds names and fixed words, never a credential or a body.
+before its first byte leaves. Only a "not now" leaves without: it tells nothing. A record holds
+names and fixed words, never a credential or a body.
 """
 
 from __future__ import annotations

@@ -50,6 +50,7 @@ _TROUBLES: Final = (
     ("refused", "nobody answers at its address"),
     ("resolve", "its host is unknown"),
     ("timeout", "it does not answer in time"),
+    ("connection option", "its address cannot be read"),
 )
 _GIVEN: Final = ("home", "entity", "host", "port")
 
@@ -87,8 +88,10 @@ def _trouble(error: psycopg.Error) -> str:
 
 
 def _up(asked: argparse.Namespace, settings: Settings, out: Output) -> int:
+    from api.collector import quiet_collector  # noqa: PLC0415
     from api.shell.up import up  # noqa: PLC0415
 
+    quiet_collector()
     return up(settings, out, sandbox=asked.sandbox, after_restore=asked.after_restore)
 
 
@@ -99,9 +102,11 @@ def _token(asked: argparse.Namespace, settings: Settings, out: Output) -> int:
 
 
 def _demo(asked: argparse.Namespace, settings: Settings, out: Output) -> int:  # noqa: ARG001
+    from api.collector import quiet_collector  # noqa: PLC0415
     from api.demo.day import play  # noqa: PLC0415
     from api.demo.sandbox import FULL, SMALL  # noqa: PLC0415
 
+    quiet_collector()
     return play(FULL if asked.full else SMALL, json=out.json)
 
 

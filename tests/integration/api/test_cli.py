@@ -11,6 +11,7 @@ from uuid import uuid4
 import httpx
 import psycopg
 import pytest
+from psycopg.conninfo import make_conninfo
 
 from adapters.database.roles import Database
 from api.cli import main
@@ -165,6 +166,54 @@ def test_events_are_told_a_line_each(terminal: Terminal) -> None:
     assert code == 0
     assert [event["position"] for event in events] == list(range(1, len(events) + 1))
     assert events[0]["name"] == "ledger.book-opened"
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("postgresql://ann:canary@127.0.0.1:1/books", "nobody answers at its address"),
+        ("postgres//ann:canary@127.0.0.1/books", "the URL is no address"),
+        ("postgresql://127.0.0.1:canary/x", "its address cannot be read"),
+        ("postgresql://ann@127.0.0.1/books?password=canary&canary=1", "the URL is no address"),
+    ],
+)
+def test_a_database_that_cannot_be_reached_is_said_in_a_line_without_its_password(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch, url: str, told: str
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", url)
+    code, out, complaint = terminal.type("trial-balance")
+
+    assert (code, out) == (2, "")
+    assert complaint.count("\n") == 1
+    assert told in complaint
+    assert "canary" not in complaint
+
+
+def test_a_wrong_password_is_said_and_not_repeated(
+    terminal: Terminal, played: tuple[Path, Database, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wrong = make_conninfo(played[1].admin_dsn, password="canary")
+    monkeypatch.setenv("DATABASE_URL", wrong)
+    code, _, complaint = terminal.type("trial-balance")
+
+    assert code == 2
+    assert "it refuses the user or the password" in complaint
+    assert "canary" not in complaint
+
+
+@pytest.mark.parametrize("form", [[], ["--json"]])
+def test_a_reader_who_has_seen_enough_hears_no_complaint(
+    terminal: Terminal, tmp_path: Path, form: list[str]
+) -> None:
+    command = [sys.executable, "-m", "api.cli", "events", "tail", "--after", "0", "--no-follow"]
+    with (tmp_path / "complaints").open("w+") as complaints:
+        telling = subprocess.Popen([*command, *form], stdout=subprocess.PIPE, stderr=complaints)
+        assert telling.stdout is not None
+        telling.stdout.close()
+
+        assert telling.wait(START_S) == 2
+        complaints.seek(0)
+        assert complaints.read() == ""
 
 
 def test_a_place_without_books_is_said_and_nothing_is_made(

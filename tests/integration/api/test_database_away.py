@@ -16,6 +16,7 @@ from adapters.database.embedded import EmbeddedPostgres
 from adapters.database.roles import prepare_embedded
 from api.front import CONNECT_S
 from api.scopes import Role
+from ledger.errors import LogUnreachable
 from tests.integration.api.street import NOBODY, Street, open_street
 
 if TYPE_CHECKING:
@@ -74,7 +75,10 @@ def test_reads_say_that_the_database_is_away_until_it_is_back(
     # One of them meets a dead connection, the others find none.
     with ThreadPoolExecutor() as readers:
         asked = (wallets, "/v1/trial-balance", f"/v1/withdrawals/{NOBODY}")
+        reading = readers.submit(street.house.book.event, 1)
         answers = list(readers.map(lambda path: street.look(Role.FINANCE, path), asked))
+        with pytest.raises(LogUnreachable):
+            reading.result()
     server.start()
 
     for answer in answers:

@@ -55,6 +55,19 @@ def test_balances_answer_for_a_time_and_for_what_was_known_then(shared: Street) 
     assert stands(known_at=before.isoformat()) == ["0.00"]
 
 
+def test_a_statement_runs_forwards(shared: Street) -> None:
+    client = shared.register("EUR")
+    early, late = "2026-10-01T00:00:00Z", "2026-10-02T00:00:00Z"
+
+    def between(since: str, until: str) -> Any:
+        asked = {"client": client, "currency": "EUR", "from": since, "to": until}
+        answer = shared.look(FINANCE, "/v1/statements", **asked)
+        return answer.status_code, answer.json().get("code")
+
+    assert between(late, early) == (422, "validation_failed")
+    assert between(early, late) == between(early, early) == (200, None)
+
+
 def test_auditors_can_chain_the_log_by_themselves(shared: Street) -> None:
     shared.register("EUR")
     events: list[dict[str, Any]] = []
