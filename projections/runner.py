@@ -49,6 +49,8 @@ PROJECTIONS: Final[tuple[Projection, ...]] = (
 )
 BATCH_MAX: Final = 5_000
 """Events that are folded and committed together."""
+GATHER_S: Final = 0.02
+"""How long events gather between two batches; what a read with `after=` may wait more."""
 STANDBY_S: Final = 1.0
 """How often a standby asks for the lock, and how long a lost connection is left alone."""
 LOCK: Final = 7_301_010
@@ -188,4 +190,7 @@ class Runner:
             if reached == position:
                 for _ in connection.notifies(timeout=POLL_S, stop_after=1):
                     pass
+            else:
+                # A burst is folded together: every batch costs the same, however small it is.
+                stop.wait(GATHER_S)
             position = reached

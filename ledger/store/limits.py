@@ -46,7 +46,7 @@ IDLE_IN_TRANSACTION_MS: Final = 5_000
 STATEMENT_TIMEOUT_MS: Final = 30_000
 POLL_S: Final = 0.25
 """A follower looks at the head at least this often, notified or not."""
-READERS_MAX: Final = 8
+READERS_MAX: Final = 16
 """Connections that read, beside the one that appends."""
 PAGE: Final = 1_000
 """Rows that a walk through the log reads at a time."""

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from payments.reactors.desk import Desk, FullProvider
 
 NOT_FOUND = "not_found"
+KEPT_TOGETHER_MAX = 50
+"""Listed messages kept in one append."""
 LINES_MAX = 50
 """Balance lines booked in one append."""
 
@@ -47,8 +49,46 @@ def keep(desk: Desk, provider: FullProvider, delivery: Delivery) -> Receipt:
     return desk.book.submit(keeping(desk, provider, delivery))
 
 
+def keep_all(desk: Desk, provider: FullProvider, deliveries: tuple[Delivery, ...]) -> None:
+    """Keep the messages of a list that no push has brought, many in one append."""
+    news = [delivery for delivery in deliveries if not _is_kept(desk, provider, delivery)]
+    for start in range(0, len(news), KEPT_TOGETHER_MAX):
+        kept = [_sealed(desk, provider, d) for d in news[start : start + KEPT_TOGETHER_MAX]]
+
+        def decide(decision: Decision, kept: list[tuple[NoticeReceived, Body]] = kept) -> None:
+            for received, _ in kept:
+                inbox.receive(decision, received)
+
+        desk.book.submit(
+            Command(
+                decide=decide,
+                by=f"psp:{kept[0][1].source}",
+                at=desk.clock(),
+                names=tuple(inbox.notice_stream(received.notice) for received, _ in kept),
+                bodies=tuple(body for _, body in kept),
+            )
+        )
+
+
 def keeping(desk: Desk, provider: FullProvider, delivery: Delivery) -> Command:
     """The command that keeps a message; the same message gives the same command."""
+    received, body = _sealed(desk, provider, delivery)
+    return Command(
+        decide=lambda decision: inbox.receive(decision, received),
+        by=f"psp:{body.source}",
+        at=desk.clock(),
+        key=request_key(str(received.notice)),
+        names=(inbox.notice_stream(received.notice),),
+        bodies=(body,),
+    )
+
+
+def _is_kept(desk: Desk, provider: FullProvider, delivery: Delivery) -> bool:
+    notice = inbox.notice_id(desk.merchant(provider), delivery.created_at, delivery.event)
+    return bool(desk.book.state(inbox.notice_stream(notice)).received)
+
+
+def _sealed(desk: Desk, provider: FullProvider, delivery: Delivery) -> tuple[NoticeReceived, Body]:
     merchant = desk.merchant(provider)
     notice = inbox.notice_id(merchant, delivery.created_at, delivery.event)
     source = f"{merchant.provider}/{merchant.name}"
@@ -62,17 +102,8 @@ def keeping(desk: Desk, provider: FullProvider, delivery: Delivery) -> Command:
         created_at=delivery.created_at,
         sha256=digest,
     )
-    body = Body(
-        notice, source, desk.sealer.seal(notice, source, delivery.raw), digest, desk.clock()
-    )
-    return Command(
-        decide=lambda decision: inbox.receive(decision, received),
-        by=f"psp:{source}",
-        at=desk.clock(),
-        key=request_key(str(notice)),
-        names=(inbox.notice_stream(notice),),
-        bodies=(body,),
-    )
+    sealed = desk.sealer.seal(notice, source, delivery.raw)
+    return received, Body(notice, source, sealed, digest, desk.clock())
 
 
 def merge(desk: Desk, received: NoticeReceived, position: int) -> None:
@@ -120,8 +151,7 @@ def read_events(desk: Desk, provider: FullProvider, cursor: str | None) -> bool:
     if not isinstance(answer, Accepted):
         return False
     page = answer.notice
-    for delivery in page.deliveries:
-        keep(desk, provider, delivery)
+    keep_all(desk, provider, page.deliveries)
     if page.cursor != cursor:
         merchant = desk.merchant(provider)
         fact = EventsRead(
