@@ -81,7 +81,7 @@ def test_twenty_orders_of_a_days_events_give_the_same_books() -> None:
         assert day.book.verify().problem is None
 
 
-def test_control_without_set_off_the_books_break_in_some_order(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_control_without_set_off_the_books_break(monkeypatch: pytest.MonkeyPatch) -> None:
     def naive(state: WalletState, amount: Money) -> list[Posting]:
         return [credit(client_account(state.entity, "client:wallet", state.client), amount)]
 
