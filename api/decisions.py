@@ -23,7 +23,8 @@ from payments import quotes, withdrawal
 from payments.facts import DepositInitiated, Route, RouteKind
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
+    from decimal import Decimal
 
     from ledger.finding import Gate
     from ledger.money import Money
@@ -31,9 +32,15 @@ if TYPE_CHECKING:
 
 
 def announce(
-    decision: Decision, deposit: DepositInitiated, quote_id: UUID | None
+    decision: Decision,
+    deposit: DepositInitiated,
+    quote_id: UUID | None,
+    markup_of: Callable[[str, str], Decimal],
 ) -> DepositInitiated:
     """Announce a deposit into the client's account currency, or at the quote that they took.
+
+    Args:
+        markup_of: the markup on a pair of currencies, in basis points.
 
     Raises:
         NotFound: no such client of this entity, or no such quote of theirs.
@@ -41,7 +48,9 @@ def announce(
         Conflict: the quote was used.
     """
     client = require_client(decision, deposit.client, deposit.entity)
-    announced = msgspec.structs.replace(deposit, into=client.account_currency)
+    into = client.account_currency
+    markup_bps = markup_of(deposit.amount.currency, into)
+    announced = msgspec.structs.replace(deposit, into=into, markup_bps=markup_bps)
     if quote_id is not None:
         given = quotes.accept(
             decision,

@@ -115,6 +115,13 @@ class Settings(_Closed):
     rate_max_age_s: int = Field(default=60, ge=1, le=86_400)
     rate_band_bps: Decimal | None = Field(default=None, gt=0, lt=10_000)
 
+    def markup_of(self, sold: str, bought: str) -> Decimal:
+        """The markup on a pair, whichever way round it is published, in basis points."""
+        for pair in (f"{sold}/{bought}", f"{bought}/{sold}"):
+            if pair in self.pair_markup_bps:
+                return self.pair_markup_bps[pair]
+        return self.markup_bps
+
     @model_validator(mode="after")
     def _one_of_each(self) -> Self:
         names = [(m.provider, m.name) for m in self.merchants]

@@ -106,7 +106,7 @@ async def give_quote(
             sold=sold,
             into=into,
             quote=rate,
-            markup_bps=house.settings.markup_bps,
+            markup_bps=house.settings.markup_of(sold.currency, into),
             valid_for=timedelta(seconds=house.settings.quote_valid_s),
         )
 

@@ -133,11 +133,10 @@ async def announce_deposit(
         method=body.method,
         amount=parse_amount(body.amount, body.currency, on=now.date()),
         into=body.currency,
-        markup_bps=house.settings.markup_bps,
     )
 
     def decide(decision: Decision) -> None:
-        announce(decision, asked, body.quote)
+        announce(decision, asked, body.quote, house.settings.markup_of)
 
     names = (client_stream(client), deposit_stream(deposit))
     quoted = () if body.quote is None else (quote_stream(body.quote),)

@@ -9,6 +9,7 @@ from uuid import UUID
 import pytest
 
 from api.decisions import announce
+from api.settings import Settings
 from clients.client import register
 from clients.facts import Category
 from payments import quotes
@@ -64,7 +65,7 @@ def world() -> World:
         amount=money("EUR 1000.00"),
         into="EUR",
     )
-    world.do(announce, asked, QUOTE_ID)
+    world.do(announce, asked, QUOTE_ID, Settings().markup_of)
     return world
 
 
