@@ -9,7 +9,7 @@ WORKERS ?= 2
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-full up test check fix bench lock
+.PHONY: help demo demo-full up test drills check fix bench sbom advisories lock
 
 help: ## List what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,6 +26,9 @@ up: $(VENV)/installed ## Run everything here: database, API, projections, reacto
 test: $(VENV)/installed ## Run the tests
 	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile $(ARGS)
 
+drills: $(VENV)/installed ## Run the fault drills, the long ones too, and print what was lost (none)
+	@$(BIN)/python -m tests.faults.drills $(ARGS)
+
 check: $(VENV)/installed ## What CI asks before the tests: format, lint, types, import rules
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
@@ -39,6 +42,12 @@ fix: $(VENV)/installed ## Format, mend what the linter can mend, write docs/erro
 
 bench: $(VENV)/installed ## Measure durable movements a second beside pgbench
 	@$(BIN)/counterfoil bench book $(ARGS)
+
+sbom: $(VENV)/installed ## Write the bill of materials, CycloneDX, to dist/sbom.cdx.json
+	@$(BIN)/python -m tools.sbom
+
+advisories: $(VENV)/installed ## Ask whether a locked package is known to be unsafe
+	@$(BIN)/python -m tools.advisories
 
 lock: $(VENV)/installed ## Pin every dependency by hash again, after a change of pyproject.toml
 	@$(BIN)/python -m pip install --quiet uv

@@ -1,26 +1,32 @@
 """Access records: who read or did what to account data, granted or not.
 
 A call whose record cannot be written fails: the record is written when the answer is known and
-before its first byte leaves. Only a "not now" leaves without: it tells nothing. A record holds
-names and fixed words, never a credential or a body.
+before its first byte leaves. Only a "not now" leaves without: it tells nothing. Who was not
+believed is told nothing either: such calls are counted, and recorded together (`api/denials.py`).
+A record holds names and fixed words, never a credential or a body.
 """
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import logging
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
+from api.access_log import ACTING, Acting
+from api.access_record import NAMES_MAX, AccessRecord, Named, Sink
+from api.access_words import Outcome, action_of, fields_of
 from api.context import call_of
+from api.denials import Denials
 from api.problems import ApiProblem, problem_response
 from api.scopes import Door, Role
+from ledger.access import outcome_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from uuid import UUID
+
     from starlette.requests import Request
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -29,77 +35,21 @@ if TYPE_CHECKING:
     from ledger.ids import ClientId
 
 SINK_SECONDS_MAX: Final = 5
-NAMES_MAX: Final = 100
-"""A record names this many clients or accounts; of more, the count and a digest of all."""
 
 LOG: Final = logging.getLogger("counterfoil.access")
 
-
-@dataclass(frozen=True, slots=True)
-class Named:
-    """The clients or accounts that a call touched: the first of them, and all in a digest."""
-
-    names: tuple[str, ...]
-    count: int
-    sha256: str
-
-    @classmethod
-    def of(cls, every: set[str]) -> Named:
-        """Name them in order."""
-        ordered = sorted(every)
-        digest = hashlib.sha256("\n".join(ordered).encode()).hexdigest() if ordered else ""
-        return cls(tuple(ordered[:NAMES_MAX]), len(ordered), digest)
-
-
-@dataclass(frozen=True, slots=True)
-class AccessRecord:
-    """One call to account data.
-
-    Attributes:
-        at: when the answer was known, UTC.
-        request_id: as in the answer's `X-Request-Id`.
-        subject: who asked; empty where nobody was believed.
-        role: the role of the token; `psp_ingress` for a verified webhook.
-        entity: the legal entity the token is for.
-        token_id: which token, never the token.
-        scope: the scope that the route asks for.
-        method: the HTTP method.
-        route: the template of the path.
-        target: the names in the path.
-        did: what the route says it read or did, in its own fixed words.
-        clients: whose data.
-        accounts: which accounts.
-        status: of the answer.
-        reason: why the door stayed shut, in fixed words.
-    """
-
-    at: datetime
-    request_id: str
-    subject: str
-    role: str
-    entity: str
-    token_id: str
-    scope: str
-    method: str
-    route: str
-    target: str
-    did: tuple[str, ...]
-    clients: Named
-    accounts: Named
-    status: int
-    reason: str
-
-
-Sink = Callable[[AccessRecord], Awaitable[None]]
-"""Writes a record durably before it returns, or raises."""
+__all__ = ["NAMES_MAX", "AccessRecord", "AccessRecords", "Named", "Sink", "touched"]
 
 
 def touched(
     request: Request,
     did: str,
     *,
-    client: ClientId | None = None,
+    client: ClientId | UUID | None = None,
     account: Account | None = None,
+    clients: Iterable[UUID | str | None] = (),
+    accounts: Iterable[str] = (),
+    things: Iterable[UUID] = (),
 ) -> None:
     """Say what the route reads or does, before it answers; as often as it takes.
 
@@ -108,12 +58,16 @@ def touched(
         did: fixed words, e.g. `read statement`; never what the caller sent.
         client: whose data.
         account: which account.
+        clients: whose data, where a page shows several.
+        accounts: which accounts, where a page shows several.
+        things: ids of payments and the like, where whose they are is not known.
     """
     touches = call_of(request.scope).touches
     if did not in touches.did:
         touches.did.append(did)
-    if client is not None:
-        touches.clients.add(str(client))
+    touches.clients.update(str(each) for each in (client, *clients) if each is not None)
+    touches.accounts.update(accounts)
+    touches.things.update(map(str, things))
     if account is not None:
         touches.accounts.add(account)
 
@@ -127,12 +81,18 @@ class AccessRecords:
         self._app = app
         self._sink = sink
         self._now = now
+        self._denials = Denials(sink, now)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one call and record it."""
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, self._closing(send))
+            return
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        # Our own calls outward, made on the way, name the request that they are made for.
+        ACTING.set(Acting(request_id=call_of(scope).request_id))
         asked = False
         withheld = False
 
@@ -156,9 +116,21 @@ class AccessRecords:
                 await self._written(scope, 500)
             raise
 
+    def _closing(self, send: Send) -> Send:
+        async def flushed_send(message: Message) -> None:
+            if message["type"].startswith("lifespan.shutdown"):
+                await self._denials.close()
+            await send(message)
+
+        return flushed_send
+
     async def _written(self, scope: Scope, status: int) -> bool:
         call = call_of(scope)
-        if not _concerns_account_data(call):
+        if call.row is None or not call.row.recorded:
+            return True
+        # Too many calls are told as a number of them: a record of each would be one more burden.
+        if not _is_believed(call) or status == HTTPStatus.TOO_MANY_REQUESTS:
+            self._denials.add(call, status)
             return True
         record = _record(call, scope["method"], status, self._now())
         try:
@@ -170,31 +142,33 @@ class AccessRecords:
         return True
 
 
-def _concerns_account_data(call: Call) -> bool:
-    if call.row is None or not call.row.recorded:
-        return False
-    # Anybody can post an unsigned webhook: those are counted, and recorded once verified.
-    return call.row.door is Door.BEARER or bool(call.touches.did)
+def _is_believed(call: Call) -> bool:
+    """Tell whether we know who calls: by a token, or by the signature over what was taken."""
+    assert call.row is not None, "what has no row is not recorded"
+    return call.caller is not None or (call.row.door is Door.SIGNATURE and bool(call.touches.did))
 
 
 def _record(call: Call, method: str, status: int, at: datetime) -> AccessRecord:
     caller, row, touches = call.caller, call.row, call.touches
     assert row is not None, "what has no row is not recorded"
-    webhook = row.door is Door.SIGNATURE
     return AccessRecord(
         at=at,
-        request_id=call.request_id,
-        subject=caller.subject if caller else call.target if webhook else "",
-        role=caller.role if caller else Role.PSP_INGRESS if webhook else "",
+        subject=caller.subject if caller else call.target,
+        action=action_of(row),
+        outcome=Outcome(outcome_of(status)),
+        did=tuple(touches.did),
+        fields=fields_of(row),
+        clients=Named.of(touches.clients),
+        accounts=Named.of(touches.accounts),
+        things=Named.of(touches.things),
         entity=caller.entity if caller else "",
-        token_id=caller.token_id if caller else "",
+        role=caller.role if caller else Role.PSP_INGRESS,
         scope=row.scope,
+        token_id=caller.token_id if caller else "",
+        request_id=call.request_id,
         method=method,
         route=row.path,
         target=call.target,
-        did=tuple(touches.did),
-        clients=Named.of(touches.clients),
-        accounts=Named.of(touches.accounts),
         status=status,
         reason=call.reason,
     )

@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING, Final
 from api.frame import Api, check_doors, framed
 from api.front import Front, Reads
 from api.gauges import Gauges
+from api.issuer import KeyUrl
 from api.jwks import KeyFile
 from api.middleware import Metrics
+from api.rates import Turnstile
 from api.routes import (
+    access,
     books,
     clients,
     conversions,
@@ -38,6 +41,7 @@ if TYPE_CHECKING:
 
     from api.access import Sink
     from api.bootstrap import House
+    from api.settings import Settings
 
 TITLE: Final = "Counterfoil"
 VERSION: Final = "1"
@@ -52,7 +56,7 @@ ROUTERS: Final = (
         withdrawals.ROUTER,
     ),
     *(conversions.ROUTER, disputes.ROUTER, books.ROUTER, events.ROUTER),
-    *(rates.ROUTER, reviews.ROUTER),
+    *(rates.ROUTER, reviews.ROUTER, access.ROUTER),
     watch.ROUTER,
 )
 
@@ -70,22 +74,42 @@ def opened(house: House, *, jwks: Path | None = None) -> Api:
     keys = jwks or house.settings.jwks
     if keys is None:
         raise SettingsRefused("name the token issuer's keys: `jwks` is not set")
-    settings = house.settings
-    rules = TokenRules(settings.issuer, settings.audience, frozenset({EntityId(settings.entity)}))
     metrics = Metrics()
-    app = built(Verifier(KeyFile(keys), rules), house.access_log.write, metrics)
+    verifier = Verifier(
+        KeyUrl(keys, internal=house.settings.internal_networks)
+        if isinstance(keys, str)
+        else KeyFile(keys),
+        token_rules(house.settings),
+    )
+    app = built(verifier, house.access_log.write, metrics, house.settings)
     app.state.front = front = Front(house, Reads(house), metrics)
     metrics.registry.register(Gauges(front))
     return app
 
 
-def built(verifier: Verifier, sink: Sink, metrics: Metrics) -> Api:
+def token_rules(settings: Settings) -> TokenRules:
+    """What a token must say to be believed here."""
+    return TokenRules(
+        settings.issuer,
+        settings.audience,
+        frozenset({EntityId(settings.entity)}),
+        lifetime_s_max=settings.tokens.lifetime_s_max,
+        typed=settings.tokens.typed,
+        bound=settings.tokens.bound,
+    )
+
+
+def built(
+    verifier: Verifier, sink: Sink, metrics: Metrics, settings: Settings | None = None
+) -> Api:
     """Build every door, with no house behind them yet."""
     app = framed(
         verifier=verifier,
         sink=sink,
         matrix=Matrix(),
         metrics=metrics,
+        turnstile=Turnstile(settings.calls if settings else None),
+        origins=settings.origins if settings else (),
         title=TITLE,
         version=VERSION,
         summary=SUMMARY,

@@ -8,11 +8,13 @@ import logging
 import os
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from adapters.database.acting import refuse_wide_logins
 from adapters.database.roles import Database, open_database
 from adapters.psp.stripe.client import StripeApi
 from adapters.psp.stripe.provider import Stripe
@@ -28,7 +30,18 @@ from api import vocabulary
 from api.access_log import AccessLog
 from api.checkpointer import checkpointing
 from api.cursors import Cursors
+from api.outgoing import Calls
+from api.secret_sources import (
+    api_key,
+    database_url,
+    keeping,
+    master_key,
+    webhook_secrets,
+    with_logins,
+)
 from api.settings import MerchantSettings, Settings, SettingsRefused
+from api.tenancy import living_in
+from api.upkeep import Part, Upkeep
 from api.worker import Worker
 from compliance.kyc import KycStatus, kyc, kyc_gate
 from ledger.book import Book
@@ -37,9 +50,12 @@ from ledger.finding import ClientCode, Finding
 from ledger.ids import EntityId
 from payments.rates import Band, Crossing, RateSource, Waterfall
 from payments.reactors.desk import Desk, Patience
+from projections.access import IndexRunner
 from projections.runner import Runner
 
 if TYPE_CHECKING:
+    from adapters.outgoing import Outgoing
+    from adapters.secrets.keeper import Keeper
     from ledger.decision import Decision
     from ledger.finding import Gate
     from ledger.ids import ClientId
@@ -80,12 +96,15 @@ class House:
     book: Book
     access: Book
     access_log: AccessLog
+    access_index: IndexRunner
     desk: Desk
     broker: BrokerRates
     runner: Runner
     worker: Worker
     cursors: Cursors
     clock: Clock
+    secrets: Keeper
+    upkeep: Upkeep = field(default_factory=Upkeep)
 
 
 @contextlib.contextmanager
@@ -99,14 +118,21 @@ def open_house(
     """Open the database, the book and its log of access, and wire what serves them.
 
     Nothing runs yet: `working` starts the projections and the worker.
+
+    Raises:
+        SettingsRefused: another house lives in this home.
     """
-    with open_database(
-        url=settings.database_url,
-        data_dir=settings.home / "postgres",
-        durable=durable,
-        environ=environ,
-    ) as database:
-        yield from _wired(settings, database, environ, clock)
+    with (
+        living_in(settings.home),
+        keeping(settings, environ) as secrets,
+        open_database(
+            url=database_url(settings, secrets),
+            data_dir=settings.home / "postgres",
+            durable=durable,
+            environ=environ,
+        ) as database,
+    ):
+        yield from _wired(settings, database, secrets, clock)
 
 
 @contextlib.contextmanager
@@ -118,19 +144,25 @@ def wire(
     clock: Clock = wall_clock,
 ) -> Iterator[House]:
     """Wire a house on a database that is open already."""
-    yield from _wired(settings, database, environ, clock)
+    with keeping(settings, environ) as secrets:
+        yield from _wired(settings, database, secrets, clock)
 
 
 def _wired(
-    settings: Settings, database: Database, environ: Mapping[str, str], clock: Clock
+    settings: Settings, database: Database, secrets: Keeper, clock: Clock
 ) -> Iterator[House]:
-    entity, writer = EntityId(settings.entity), database.dsn("book_writer")
+    database = with_logins(database, settings, secrets)
+    refuse_wide_logins(database, shared=settings.shared_database_login)
+    entity, writer = EntityId(settings.entity), partial(database.dsn, "book_writer")
+    master = master_key(settings, secrets)
     with contextlib.ExitStack() as open_:
         book = Book.open(writer, entity, vocabulary.BOOK, clock=clock)
         open_.callback(book.close)
-        access = Book.open(writer, entity, vocabulary.ACCESS, clock=clock, log="access")
+        keeper = partial(database.dsn, "access_writer")
+        access = Book.open(keeper, entity, vocabulary.ACCESS, clock=clock, log="access")
         open_.callback(access.close)
-        providers = _providers(settings, environ)
+        access_log = AccessLog(access)
+        providers = _providers(settings, secrets, Calls(access_log, wall_clock))
         for provider in providers.values():
             open_.callback(provider.close)
         broker, rates = rate_source(settings, book)
@@ -142,7 +174,7 @@ def _wired(
             gates=withdrawal_gates(settings),
             credit_gates=credit_gates(),
             four_eyes_above=settings.four_eyes_above,
-            sealer=_sealer(settings, environ),
+            sealer=AesSealer(master),
             clock=clock,
             patience=_patience(settings),
         )
@@ -151,13 +183,15 @@ def _wired(
             database=database,
             book=book,
             access=access,
-            access_log=AccessLog(access),
+            access_log=access_log,
+            access_index=IndexRunner(partial(database.dsn, "projector"), vocabulary.ACCESS),
             desk=desk,
             broker=broker,
-            runner=Runner(database.dsn("projector"), vocabulary.BOOK),
-            worker=Worker(desk, book),
-            cursors=Cursors(_derived(settings, environ, "cursors")),
+            runner=Runner(partial(database.dsn, "projector"), vocabulary.BOOK),
+            worker=Worker(desk, book, tell=AccessLog(access, by="service:worker").write_now),
+            cursors=Cursors(_derived(master, "cursors")),
             clock=clock,
+            secrets=secrets,
         )
 
 
@@ -169,10 +203,14 @@ def working(house: House, *, after_restore: bool = False) -> Iterator[None]:
         LogDiffers: a log is not the one of its checkpoints, and nobody said it was restored.
     """
     stop = threading.Event()
-    runner = threading.Thread(target=_project, args=(house.runner, stop), name="projections")
-    reader = house.database.dsn("audit_reader")
-    with checkpointing(house.settings, reader, after_restore=after_restore):
+    runner = threading.Thread(target=_project, args=(house, stop), name="projections")
+    indexer = threading.Thread(target=house.access_index.follow, args=(stop,), name="access-index")
+    reader = partial(house.database.dsn, "audit_reader")
+    with checkpointing(
+        house.settings, reader, house.upkeep, house.secrets, after_restore=after_restore
+    ):
         runner.start()
+        indexer.start()
         house.worker.start()
         try:
             yield
@@ -180,13 +218,15 @@ def working(house: House, *, after_restore: bool = False) -> Iterator[None]:
             house.worker.stop()
             stop.set()
             runner.join()
+            indexer.join()
 
 
-def _project(runner: Runner, stop: threading.Event) -> None:
+def _project(house: House, stop: threading.Event) -> None:
     try:
-        runner.run(stop)
+        house.runner.run(stop)
     except Exception:
         # The read models stay where they are; readiness sees how far behind they fall.
+        house.upkeep.fails(Part.PROJECTIONS)
         LOG.exception("the projections stopped")
 
 
@@ -219,23 +259,27 @@ def _published(book: Book) -> Iterator[RatePublished]:
         position = events[-1].position
 
 
-def _providers(settings: Settings, environ: Mapping[str, str]) -> dict[tuple[str, str], Stripe]:
+def _providers(
+    settings: Settings, secrets: Keeper, outgoing: Outgoing
+) -> dict[tuple[str, str], Stripe]:
     return {
-        (merchant.provider, merchant.name): _stripe(merchant, environ)
+        (merchant.provider, merchant.name): _stripe(merchant, secrets, outgoing)
         for merchant in settings.merchants
     }
 
 
-def _stripe(merchant: MerchantSettings, environ: Mapping[str, str]) -> Stripe:
+def _stripe(merchant: MerchantSettings, secrets: Keeper, outgoing: Outgoing) -> Stripe:
     if merchant.provider != "stripe":
         raise SettingsRefused(f"no adapter for {merchant.provider}")
     api = StripeApi(
-        merchant.secret(environ, "API_KEY"),
+        api_key(secrets, merchant.api_key_at),
+        outgoing=outgoing,
+        account=merchant.name,
         address=merchant.address,
         timeout_s=merchant.timeout_s,
     )
-    secrets = tuple(merchant.secret(environ, "WEBHOOK_SECRETS").split(","))
-    webhook = Webhook(Translator(merchant.name, merchant.live), secrets)
+    active = webhook_secrets(secrets, merchant.webhook_secrets_at)
+    webhook = Webhook(Translator(merchant.name, merchant.live), active)
     return Stripe(api, webhook, merchant.financial_account)
 
 
@@ -249,19 +293,5 @@ def _patience(settings: Settings) -> Patience:
     )
 
 
-def _sealer(settings: Settings, environ: Mapping[str, str]) -> AesSealer:
-    return AesSealer(_master(settings, environ))
-
-
-def _derived(settings: Settings, environ: Mapping[str, str], purpose: str) -> bytes:
-    return hashlib.sha256(purpose.encode() + b"\x00" + _master(settings, environ)).digest()
-
-
-def _master(settings: Settings, environ: Mapping[str, str]) -> bytes:
-    given = environ.get("COUNTERFOIL_MASTER_KEY")
-    if given is None:
-        return AesSealer.key_file(settings.home / "master.key")
-    try:
-        return bytes.fromhex(given)
-    except ValueError:
-        raise SettingsRefused("COUNTERFOIL_MASTER_KEY is 64 hexadecimal digits") from None
+def _derived(master: bytes, purpose: str) -> bytes:
+    return hashlib.sha256(purpose.encode() + b"\x00" + master).digest()

@@ -15,9 +15,17 @@ from uuid import UUID
 import psycopg
 
 from adapters.database.errors import DatabaseUnavailable
+from adapters.secrets.port import SecretsError
 from api.scopes import Role
 from api.settings import Settings, SettingsRefused, load
+from api.shell.asking import add_access
+from api.shell.authz_words import add_authz
+from api.shell.doctor import add_doctor
 from api.shell.output import Output
+from api.shell.recorded import TYPED, Typed
+from api.shell.secret_words import add_secrets
+from api.shell.trouble import trouble
+from api.shell.up_words import add_up
 from ledger.checkpoints import LogDiffers, NoCheckpoint
 from ledger.errors import LogUnreachable, LogUnreadable, Refusal
 from ledger.store.chain import Broken
@@ -35,23 +43,24 @@ LOG_NAMES: Final = tuple(LOGS)
 _TOLD: Final = (
     SettingsRefused,
     DatabaseUnavailable,
+    SecretsError,
     LogUnreachable,
     LogUnreadable,
     LogDiffers,
     Broken,
     NoCheckpoint,
-    Refusal,
 )
 """What a person can do something about: said in a line, without a trace."""
-_TROUBLES: Final = (
-    ("password", "it refuses the user or the password"),
-    ("authentication", "it refuses the user or the password"),
-    ("does not exist", "no such user or database"),
-    ("refused", "nobody answers at its address"),
-    ("resolve", "its host is unknown"),
-    ("timeout", "it does not answer in time"),
-    ("connection option", "its address cannot be read"),
-)
+BENCHES: Final = {
+    "book": "durable movements a second beside pgbench",
+    "replay": "events a second to all balances",
+    "projections": "events a second into the read models, their lag, and reads",
+    "access": "what its access record costs a read, at 64 connections",
+    "verify": "events a second verified: chain, entries, forms",
+}
+READING: Final = ("replay", "verify", "projections")
+_POINT: Final = "a position, or a time, which is our recorded time"
+_EFFECTIVE: Final = "times are effective (the world's) times instead, as the log knows them now"
 _GIVEN: Final = ("home", "entity", "host", "port")
 
 
@@ -63,12 +72,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         given = {name: getattr(asked, name, None) for name in _GIVEN}
         settings = load(asked.config, os.environ, **given)
+        TYPED.set(Typed.of(asked.typed, asked))
         return run(asked, settings, out)
+    except Refusal as refused:
+        out.fail(f"{refused.detail} [{refused.public_code}]")
+        return FAILED
     except _TOLD as refused:
         out.fail(str(refused))
         return FAILED
     except psycopg.Error as error:
-        out.fail(f"the database cannot be worked with: {_trouble(error)}")
+        out.fail(f"the database cannot be worked with: {trouble(error)}")
         return FAILED
     except BrokenPipeError:
         # Whoever read us has seen enough. What is still buffered must not complain at the end.
@@ -78,21 +91,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return FAILED
 
 
-def _trouble(error: psycopg.Error) -> str:
-    """Say what the trouble is in words of ours: the driver's may quote the address's password."""
-    said = str(error).lower()
-    return next((words for sign, words in _TROUBLES if sign in said), type(error).__name__)
-
-
 # --- what is asked for; each loads only what it needs
-
-
-def _up(asked: argparse.Namespace, settings: Settings, out: Output) -> int:
-    from api.collector import quiet_collector  # noqa: PLC0415
-    from api.shell.up import up  # noqa: PLC0415
-
-    quiet_collector()
-    return up(settings, out, sandbox=asked.sandbox, after_restore=asked.after_restore)
 
 
 def _token(asked: argparse.Namespace, settings: Settings, out: Output) -> int:
@@ -123,9 +122,20 @@ def _explain(asked: argparse.Namespace, settings: Settings, out: Output) -> int:
 
 
 def _replay(asked: argparse.Namespace, settings: Settings, out: Output) -> int:
+    from api.shell.points import replay_to  # noqa: PLC0415
     from api.shell.proofs import replay  # noqa: PLC0415
 
+    if asked.to is not None:
+        return replay_to(settings, out, asked.to, effective=asked.effective)
     return replay(settings, out, adopt=asked.adopt)
+
+
+def _diff(asked: argparse.Namespace, settings: Settings, out: Output) -> int:
+    from api.shell.points import diff  # noqa: PLC0415
+
+    return diff(
+        settings, out, asked.earlier, asked.later, effective=asked.effective, last=asked.last
+    )
 
 
 def _verify(asked: argparse.Namespace, settings: Settings, out: Output) -> int:  # noqa: ARG001
@@ -158,16 +168,29 @@ def _export(asked: argparse.Namespace, settings: Settings, out: Output) -> int:
     return export(settings, out, asked.format, asked.out, log=asked.log)
 
 
+def _import(asked: argparse.Namespace, settings: Settings, out: Output) -> int:
+    from api.collector import quiet_collector  # noqa: PLC0415
+    from api.shell.importing import RowRefused, import_file  # noqa: PLC0415
+
+    quiet_collector()
+    try:
+        return import_file(settings, out, asked.file, asked.source)
+    except (OSError, RowRefused) as refused:
+        out.fail(str(refused))
+        return FAILED
+
+
 def _tail(asked: argparse.Namespace, settings: Settings, out: Output) -> int:
     from api.shell.export import tail  # noqa: PLC0415
 
     return tail(settings, out, after=asked.after, follow=not asked.no_follow)
 
 
-def _bench_book(asked: argparse.Namespace, settings: Settings, out: Output) -> int:  # noqa: ARG001
-    from api.shell.bench import bench_book  # noqa: PLC0415
+def _bench(asked: argparse.Namespace, settings: Settings, out: Output) -> int:  # noqa: ARG001
+    from api.shell.bench import bench  # noqa: PLC0415
 
-    return bench_book(out, quick=asked.quick, seed=asked.seed)
+    events = getattr(asked, "events", None)
+    return bench(out, asked.bench, quick=asked.quick, seed=asked.seed, events=events)
 
 
 # --- the words of the command line
@@ -180,27 +203,28 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_house(commands)
     _add_books(commands)
-    bench = commands.add_parser("bench", help="measure").add_subparsers(required=True)
-    book = _command(bench, "book", _bench_book, "durable movements a second beside pgbench")
-    book.add_argument("--quick", action="store_true", help="within 40 seconds")
-    book.add_argument("--seed", type=int, default=SEED)
+    _add_benches(commands.add_parser("bench", help="measure").add_subparsers(required=True))
     events = commands.add_parser("events", help="the log").add_subparsers(required=True)
     tail = _command(events, "tail", _tail, "events as they are recorded")
     tail.add_argument("--after", type=int, metavar="POSITION", help="begin behind this position")
     tail.add_argument("--no-follow", action="store_true", help="end at the head of the log")
+    for add in (add_access, add_authz, add_doctor, add_secrets):
+        add(_command, commands)
     return parser
 
 
+def _add_benches(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    for name, words in BENCHES.items():
+        bench = _command(commands, name, _bench, words)
+        bench.set_defaults(bench=name)
+        bench.add_argument("--quick", action="store_true", help="within 40 seconds")
+        bench.add_argument("--seed", type=int, default=SEED)
+        if name in READING:
+            bench.add_argument("--events", type=int, help="how long a log to fill and to read")
+
+
 def _add_house(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    up = _command(commands, "up", _up, "run everything in this process")
-    up.add_argument("--sandbox", action="store_true", help="with a simulated Stripe and tokens")
-    up.add_argument(
-        "--after-restore",
-        action="store_true",
-        help="open a log that its checkpoints contradict: you restored the database yourself",
-    )
-    up.add_argument("--host", help="address to serve at")
-    up.add_argument("--port", type=int, help="port to serve at; 0 takes any free one")
+    add_up(_command, commands)
     token = _command(commands, "token", _token, "mint a token of the sandbox")
     token.add_argument("role", choices=[role.value for role in Role])
     token.add_argument("--client", type=UUID, help="the client that a client's token reaches")
@@ -218,7 +242,15 @@ def _add_books(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     explain.add_argument("--currency", help="one of them; all by default")
     explain.add_argument("--last", type=int, default=LAST_EVENTS, help="events to show")
     replay = _command(commands, "replay", _replay, "rebuild the read models and compare")
-    replay.add_argument("--adopt", action="store_true", help="put the rebuilt ones in place")
+    instead = replay.add_mutually_exclusive_group()
+    instead.add_argument("--adopt", action="store_true", help="put the rebuilt ones in place")
+    instead.add_argument("--to", metavar="POINT", help=f"show every balance at a point: {_POINT}")
+    replay.add_argument("--effective", action="store_true", help=_EFFECTIVE)
+    diff = _command(commands, "diff", _diff, "what changed between two points, by account")
+    diff.add_argument("earlier", metavar="A", help=_POINT)
+    diff.add_argument("later", metavar="B", help="a later one, of the same clock")
+    diff.add_argument("--effective", action="store_true", help=_EFFECTIVE)
+    diff.add_argument("--last", type=int, default=LAST_EVENTS, help="events of an account to show")
     _command(commands, "verify", _verify, "chains, entries, checkpoints, read models")
     listed = _command(commands, "checkpoints", _checkpoints, "what was signed, and by which key")
     listed.add_argument("--log", choices=LOG_NAMES, default=LOG_NAMES[0])
@@ -228,9 +260,12 @@ def _add_books(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     grown.add_argument("earlier", type=int, metavar="SIZE")
     grown.add_argument("later", type=int, metavar="SIZE")
     export = _command(commands, "export", _export, "the whole log for other programs")
-    export.add_argument("--format", choices=("hledger", "csv", "raw"), required=True)
+    export.add_argument("--format", choices=("hledger", "beancount", "csv", "raw"), required=True)
     export.add_argument("--log", choices=LOG_NAMES, default=LOG_NAMES[0], help="raw only")
     export.add_argument("--out", metavar="FILE", help="the terminal by default")
+    taken = _command(commands, "import", _import, "entries of another system, .jsonl or .csv")
+    taken.add_argument("file", type=Path, metavar="FILE")
+    taken.add_argument("--source", help="where they come from; the file's name by default")
 
 
 def _command(
@@ -244,7 +279,7 @@ def _command(
     parser.add_argument("--config", type=Path, metavar="FILE", help="settings in TOML")
     parser.add_argument("--home", type=Path, metavar="FOLDER", help="where the books are kept")
     parser.add_argument("--entity", help="the legal entity whose book it is")
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, typed=parser.prog.partition(" ")[2])
     return parser
 
 

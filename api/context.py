@@ -22,6 +22,7 @@ class Touches:
     did: list[str] = field(default_factory=list)
     clients: set[str] = field(default_factory=set)
     accounts: set[str] = field(default_factory=set)
+    things: set[str] = field(default_factory=set)
 
 
 @dataclass(slots=True)

@@ -141,8 +141,15 @@ def pair_stream(entity: EntityId, base: str, quote: str) -> Stream[PairState]:
 def publish(decision: Decision, entity: EntityId, price: Quote) -> None:
     """Record the broker's own price for a pair.
 
-    What the rate source would refuse is refused here, under the lock: a price in the log must be
-    one that it takes when it is built again.
+    Raises:
+        QuoteRefused: as `must_be_next`.
+    """
+    must_be_next(decision, entity, price)
+    decision.record(pair_stream(entity, price.base, price.quote), RatePublished(quote=price))
+
+
+def must_be_next(decision: Decision, entity: EntityId, price: Quote) -> None:
+    """Refuse under the lock what the rate source would: it must take all that is in the log.
 
     Raises:
         QuoteRefused: the pair is published the other way round (`quote_pair`), or no later than
@@ -154,4 +161,3 @@ def publish(decision: Decision, entity: EntityId, price: Quote) -> None:
         raise QuoteRefused("this pair is published the other way round", code="quote_pair")
     if last is not None and price.quoted_at <= last.quoted_at:
         raise QuoteRefused("a price is later than the last", code="quote_out_of_order")
-    decision.record(stream, RatePublished(quote=price))

@@ -12,13 +12,15 @@ from api import problems
 from api.access import AccessRecords
 from api.bodies import StrictRoute, is_request_model
 from api.gate import Gate
+from api.headers import Origins
 from api.middleware import Envelope, Metrics
 from api.openapi import described
+from api.rates import Turnstile
 from api.scopes import Door, Matrix, UnguardedRoute
 from api.security import Needed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from fastapi.dependencies.models import Dependant
 
@@ -45,6 +47,8 @@ def framed(
     sink: Sink,
     matrix: Matrix,
     metrics: Metrics | None = None,
+    turnstile: Turnstile | None = None,
+    origins: Collection[str] = (),
     **settings: Any,
 ) -> Api:
     """Build an app without routes: add `StrictRouter`s, then call `check_doors`.
@@ -54,6 +58,8 @@ def framed(
         sink: writes access records.
         matrix: the rows that exist; anything else is a 404.
         metrics: where calls are counted.
+        turnstile: counts who comes in.
+        origins: whose browsers may call; nobody's by default.
         settings: title, version, lifespan and the like, for FastAPI.
     """
     app = Api(
@@ -67,8 +73,9 @@ def framed(
         telemetry={"tracing": False, "metrics": False, "logs": False},
         middleware=[
             Middleware(Envelope, metrics=metrics or Metrics()),
+            Middleware(Origins, matrix=matrix, origins=origins),
             Middleware(AccessRecords, sink=sink),
-            Middleware(Gate, matrix=matrix, verifier=verifier),
+            Middleware(Gate, matrix=matrix, verifier=verifier, turnstile=turnstile or Turnstile()),
         ],
         **settings,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections import deque
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from fastapi import Depends
@@ -16,6 +17,8 @@ from starlette.requests import Request
 from adapters.card_numbers import masked
 from api.bootstrap import wall_clock
 from api.problems import ApiProblem
+from api.traces import span
+from api.trail import tell_recorded
 from projections.waiting import ReadPosition
 
 if TYPE_CHECKING:
@@ -43,9 +46,9 @@ class Reads:
 
     def __init__(self, house: House) -> None:
         self._book = house.book
-        self._models = _pool(house.database.dsn("finance_reader"), "read-models")
-        self._log = _pool(house.database.dsn("audit_reader"), "read-log")
-        self._seen = ReadPosition(house.database.dsn("finance_reader"))
+        self._models = _pool(partial(house.database.dsn, "finance_reader"), "read-models")
+        self._log = _pool(partial(house.database.dsn, "audit_reader"), "read-log")
+        self._seen = ReadPosition(partial(house.database.dsn, "finance_reader"))
 
     def open(self) -> None:
         """Connect, and begin to watch how far the read models are."""
@@ -117,7 +120,8 @@ class Unverified:
     def add(self, route: str, code: str, raw: bytes, at: datetime) -> None:
         """Count one, and keep its beginning: at most half of it, without card numbers."""
         self._count.labels(route, code).inc()
-        head = masked(raw)[: min(SAMPLE_BYTES, len(raw) // 2)]
+        # A flood of large ones costs no more than small ones: only what is kept is looked at.
+        head = masked(raw[: 2 * SAMPLE_BYTES])[: min(SAMPLE_BYTES, len(raw) // 2)]
         self.samples.append(Sample(at, route, code, head, len(raw)))
 
 
@@ -146,7 +150,10 @@ class Front:
         """Submit a command and await what stands in the log because of it."""
         self.waiting += 1
         try:
-            return await self.house.book.asubmit(command)
+            with span("command"):
+                receipt = await self.house.book.asubmit(command)
+            tell_recorded(command, receipt)
+            return receipt
         finally:
             self.waiting -= 1
 
@@ -161,11 +168,14 @@ AtFront = Annotated[Front, Depends(_front)]
 """Gives a route the house."""
 
 
-def _pool(dsn: str, name: str) -> ConnectionPool[Connection[Any]]:
-    given = conninfo_to_dict(dsn).get("options")
-    options = f"{given} -c TimeZone=UTC" if given else "-c TimeZone=UTC"
+def _pool(dsn: Callable[[], str], name: str) -> ConnectionPool[Connection[Any]]:
+    def in_utc() -> str:
+        now = dsn()
+        given = conninfo_to_dict(now).get("options")
+        return make_conninfo(now, options=f"{given or ''} -c TimeZone=UTC")
+
     return ConnectionPool(
-        make_conninfo(dsn, options=options),
+        in_utc,
         name=name,
         min_size=0,
         max_size=READERS_MAX,

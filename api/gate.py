@@ -11,6 +11,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qsl
 
+from api.certificates import certificate_of
 from api.context import call_of
 from api.problems import ApiProblem, problem_response
 from api.scopes import Door
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from api.caller import Caller
     from api.context import Call
+    from api.rates import Turnstile
     from api.scopes import Matrix, Row
     from api.security import Verifier
 
@@ -41,10 +43,13 @@ _CLEAN: Final = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 class Gate:
     """Pure ASGI: finds the row, believes the token, and only then lets the call in."""
 
-    def __init__(self, app: ASGIApp, *, matrix: Matrix, verifier: Verifier) -> None:
+    def __init__(
+        self, app: ASGIApp, *, matrix: Matrix, verifier: Verifier, turnstile: Turnstile
+    ) -> None:
         self._app = app
         self._matrix = matrix
         self._verifier = verifier
+        self._turnstile = turnstile
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one call, or answer with the problem."""
@@ -53,13 +58,14 @@ class Gate:
             return
         if scope["type"] == "http":
             try:
-                self._admit(scope)
+                await self._admit(scope)
             except ApiProblem as problem:
-                await problem_response(scope, problem)(scope, receive, send)
+                shut = self._counted(scope, problem)
+                await problem_response(scope, shut)(scope, receive, send)
                 return
         await self._app(scope, receive, send)
 
-    def _admit(self, scope: Scope) -> None:
+    async def _admit(self, scope: Scope) -> None:
         call = call_of(scope)
         headers: list[tuple[bytes, bytes]] = scope["headers"]
         if (
@@ -72,9 +78,31 @@ class Gate:
         if len(singles) != len(set(singles)):
             raise ApiProblem("duplicate_header")
         if call.row.door is Door.BEARER:
-            call.caller = self._believe(call, headers)
+            call.caller = await self._believe(call, headers, certificate_of(scope))
+            self._admit_caller(call, call.caller)
             _check_scope(call.row, call.caller)
+        elif call.row.door is Door.OPEN:
+            self._turnstile.admit_probe(_address(scope))
         _check_query(scope["query_string"])
+
+    def _admit_caller(self, call: Call, caller: Caller) -> None:
+        try:
+            self._turnstile.admit(caller)
+        except ApiProblem:
+            call.reason = f"too many calls of {caller.subject}"
+            raise
+
+    def _counted(self, scope: Scope, problem: ApiProblem) -> ApiProblem:
+        """Count a refusal of somebody whom we do not know: too many of them are told so."""
+        call = call_of(scope)
+        # A provider's message is not counted: its signature has not been looked at yet.
+        signed = call.row is not None and call.row.door is Door.SIGNATURE
+        if call.caller is None and not signed and problem.code != "rate_limited":
+            try:
+                self._turnstile.admit_stranger(_address(scope))
+            except ApiProblem as too_many:
+                return too_many
+        return problem
 
     def _row(self, method: str, path: str) -> tuple[Row, str]:
         if found := self._matrix.find(method, path):
@@ -87,7 +115,9 @@ class Gate:
             raise ApiProblem("method_not_allowed", headers={"Allow": ", ".join(methods)})
         raise ApiProblem("not_found")
 
-    def _believe(self, call: Call, headers: list[tuple[bytes, bytes]]) -> Caller:
+    async def _believe(
+        self, call: Call, headers: list[tuple[bytes, bytes]], certificate: str | None
+    ) -> Caller:
         credential = next((value for name, value in headers if name == b"authorization"), None)
         if credential is None:
             raise ApiProblem("token_missing")
@@ -95,10 +125,15 @@ class Gate:
             call.reason = "no bearer token"
             raise ApiProblem("token_invalid")
         try:
-            return self._verifier.caller(token[1].decode("ascii"))
+            return await self._verifier.caller(token[1].decode("ascii"), certificate)
         except Disbelief as disbelief:
             call.reason = disbelief.reason
             raise ApiProblem(disbelief.code) from None
+
+
+def _address(scope: Scope) -> str:
+    client = scope.get("client")
+    return client[0] if client else ""
 
 
 def _check_scope(row: Row, caller: Caller) -> None:

@@ -8,7 +8,11 @@ from typing import TYPE_CHECKING, Final
 import psycopg
 from prometheus_client.core import GaugeMetricFamily
 
+from adapters.secrets.keeper import Health
+from api.bootstrap import wall_clock
 from api.front import WATCH_S
+from api.rotation import Ages
+from api.upkeep import Part
 from ledger.money import Money
 from projections.balances import balances
 from projections.pages import LIMIT_MAX
@@ -32,6 +36,7 @@ class Gauges:
 
     def __init__(self, front: Front) -> None:
         self._front = front
+        self._ages = Ages(front.house.settings, front.house.secrets)
 
     def describe(self) -> Iterator[GaugeMetricFamily]:
         """Say nothing beforehand: nothing is read before somebody asks."""
@@ -41,6 +46,8 @@ class Gauges:
         """Read everything; without the database, what this process knows by itself."""
         yield self._waiting()
         yield from self._work()
+        yield self._upkeep()
+        yield from self._secrets()
         try:
             yield self._lag()
             yield self._clearing()
@@ -75,6 +82,36 @@ class Gauges:
         )
         parked.add_metric([], outstanding.parked)
         yield parked
+
+    def _upkeep(self) -> GaugeMetricFamily:
+        family = GaugeMetricFamily(
+            "counterfoil_upkeep_failing",
+            "1 where work behind the doors stands still",
+            labels=["part"],
+        )
+        failing = set(self._front.house.upkeep.failing)
+        if self._front.house.secrets.health() is not Health.FRESH:
+            failing.add(Part.SECRETS)
+        for part in Part:
+            family.add_metric([part.value], part in failing)
+        return family
+
+    def _secrets(self) -> Iterator[GaugeMetricFamily]:
+        due = GaugeMetricFamily(
+            "counterfoil_secret_due_seconds",
+            "Until a secret is due for another; below zero it is overdue",
+            labels=["secret"],
+        )
+        unread = GaugeMetricFamily(
+            "counterfoil_secret_unread", "1 where a secret cannot be looked at", labels=["secret"]
+        )
+        now = wall_clock()
+        for each in self._ages.all(now):
+            unread.add_metric([each.held.name], bool(each.trouble))
+            if each.due is not None:
+                due.add_metric([each.held.name], (each.due - now).total_seconds())
+        yield due
+        yield unread
 
     def _clearing(self) -> GaugeMetricFamily:
         family = GaugeMetricFamily(

@@ -1,10 +1,13 @@
-"""The public keys that tokens are checked with: a JWKS file, read again when it changes."""
+"""The public keys that tokens are checked with: what a JWKS may hold, and one in a file.
+
+A file is read again when it changes; keys at an address are in `api/issuer.py`.
+"""
 
 from __future__ import annotations
 
 import re
 import time
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from jwt import PyJWK
 from jwt.exceptions import PyJWTError
@@ -17,9 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-FILE_BYTES_MAX: Final = 64 * 1024
+JWKS_BYTES_MAX: Final = 64 * 1024
 KEYS_STALE_S_MAX: Final = 300
-"""How long the last good keys serve while the file cannot be read: a rotation, not an outage."""
+"""How long the last good keys serve while no new ones can be read: a rotation, not an outage."""
 RSA_BITS_MIN: Final = 2048
 
 KID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
@@ -28,6 +31,18 @@ _PRIVATE: Final = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
 
 class BadKeys(Exception):
     """The file is no JWKS that we use."""
+
+
+class Keys(Protocol):
+    """Where the keys of the token issuer are found, by `kid`."""
+
+    async def key(self, kid: str) -> PyJWK | None:
+        """Return the key of this name, if the issuer publishes it.
+
+        Raises:
+            ApiProblem: nobody can say for too long now (`keys_unavailable`).
+        """
+        ...
 
 
 class KeyFile:
@@ -44,7 +59,7 @@ class KeyFile:
         self._keys = read_keys(path)
         self._good_at = monotonic()
 
-    def key(self, kid: str) -> PyJWK | None:
+    async def key(self, kid: str) -> PyJWK | None:
         """Return the key of this name, if the file has it.
 
         Raises:
@@ -71,14 +86,23 @@ class KeyFile:
 
 
 def read_keys(path: Path) -> Mapping[str, PyJWK]:
-    """Read a JWKS file: Ed25519 keys for EdDSA, RSA keys of 2048 bits or more for RS256.
+    """Read a JWKS file.
+
+    Raises:
+        BadKeys: as `parsed_keys`.
+        OSError: not there.
+    """
+    return parsed_keys(path.read_bytes())
+
+
+def parsed_keys(raw: bytes) -> Mapping[str, PyJWK]:
+    """Read a JWKS: Ed25519 keys for EdDSA, RSA keys of 2048 bits or more for RS256.
 
     Raises:
         BadKeys: malformed, without a usable key, a `kid` twice, or with a private key in it.
-        OSError: not there.
     """
     try:
-        found = loads_strict(path.read_bytes(), bytes_max=FILE_BYTES_MAX)
+        found = loads_strict(raw, bytes_max=JWKS_BYTES_MAX)
     except InvalidInput as refusal:
         raise BadKeys(refusal.public_code) from None
     entries = found.get("keys") if isinstance(found, dict) else None

@@ -6,16 +6,35 @@ are people's.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import sys
+from contextvars import ContextVar
 from datetime import UTC, datetime
 from traceback import extract_tb
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
+
+from api.traces import trace_to_log
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
 
 FRAMES_MAX: Final = 20
 
 _ORDINARY: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
+
+_BOUND: Final[ContextVar[Mapping[str, str]]] = ContextVar("counterfoil_bound", default={})  # noqa: B039 - nobody writes into it
+
+
+@contextlib.contextmanager
+def bound(**ids: str) -> Iterator[None]:
+    """Write these ids into every line that is logged inside, by this task or thread."""
+    token = _BOUND.set({**_BOUND.get(), **ids})
+    try:
+        yield
+    finally:
+        _BOUND.reset(token)
 
 
 class JsonLines(logging.Formatter):
@@ -28,6 +47,7 @@ class JsonLines(logging.Formatter):
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": record.getMessage(),
+            **_BOUND.get(),
         }
         line.update({k: v for k, v in vars(record).items() if k not in _ORDINARY})
         if record.exc_info and record.exc_info[0]:
@@ -40,8 +60,9 @@ class JsonLines(logging.Formatter):
         return json.dumps(line, ensure_ascii=True, default=str)
 
 
-def log_to_stderr(level: int = logging.INFO) -> None:
+def log_to_stderr(level: int = logging.INFO, *, traces: bool = False) -> None:
     """Send every logger of the process to stderr as JSON lines. Once, at start-up."""
+    trace_to_log(on=traces)
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())
     logging.basicConfig(level=level, handlers=[handler], force=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Final
 from uuid import uuid4
 
@@ -12,7 +13,11 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, generate_la
 from starlette.datastructures import MutableHeaders
 
 from api.context import open_call
+from api.headers import SAFE_HEADERS, TLS_ONLY
+from api.logs import bound
 from api.problems import problem_response
+from api.scopes import Role
+from api.traces import claimed, span
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,16 +28,9 @@ if TYPE_CHECKING:
 
 LOG: Final = logging.getLogger("counterfoil.http")
 
-_CLEAN_ID: Final = re.compile(rb"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+# A UUID or the id of a trace, and nothing freer: it is logged, and callers paste what they have.
+_CLEAN_ID: Final = re.compile(rb"[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
-
-SAFE_HEADERS: Final = {
-    "X-Content-Type-Options": "nosniff",
-    "Cache-Control": "no-store",
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
-    "Referrer-Policy": "no-referrer",
-}
-"""On every answer that does not bring its own."""
 
 
 class Metrics:
@@ -87,6 +85,12 @@ class Envelope:
             await self._app(scope, receive, send)
             return
         call = open_call(scope, _request_id(scope) or self._new_id())
+        claims = partial(_claimed, scope, call)
+        with bound(request_id=call.request_id), span("door", claims=claims) as facts:
+            await self._serve(call, scope, receive, send)
+            facts.update(route=call.template, method=call.row.method if call.row else "other")
+
+    async def _serve(self, call: Call, scope: Scope, receive: Receive, send: Send) -> None:
         begun = self._clock()
         status = 0
 
@@ -94,7 +98,7 @@ class Envelope:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                _dress(message, call)
+                _dress(message, call, secure=scope.get("scheme") == "https")
             await send(message)
 
         try:
@@ -132,9 +136,17 @@ def _request_id(scope: Scope) -> str:
     return ""
 
 
-def _dress(message: Message, call: Call) -> None:
+def _claimed(scope: Scope, call: Call) -> tuple[str, str] | None:
+    """Take up the trace of a caller whose token was believed, unless it is a client's."""
+    if call.caller is None or call.caller.role is Role.CLIENT:
+        return None
+    told = [value for name, value in scope["headers"] if name == b"traceparent"]
+    return claimed(told[0]) if len(told) == 1 else None
+
+
+def _dress(message: Message, call: Call, *, secure: bool) -> None:
     headers = MutableHeaders(raw=list(message["headers"]))
     headers["X-Request-Id"] = call.request_id
-    for name, value in SAFE_HEADERS.items():
+    for name, value in (SAFE_HEADERS | TLS_ONLY if secure else SAFE_HEADERS).items():
         headers.setdefault(name, value)
     message["headers"] = headers.raw

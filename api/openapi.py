@@ -57,11 +57,17 @@ def _describe(operation: dict[str, Any], row: Row) -> None:
 
 
 def _statuses(row: Row) -> list[str]:
-    if row.door is Door.OPEN:
-        return []
-    found = ["400", "404", "422", "503"]
-    if row.door is Door.BEARER:
-        found += ["401", "403"]
+    # Whoever calls too often, or with a head too large, hears so at every door.
+    found = {"400", "404", "414", "431", "503"}
+    match row.door:
+        case Door.OPEN:
+            found |= {"429"}
+        case Door.BEARER:
+            found |= {"401", "403", "422", "429"}
+        case Door.SIGNATURE:
+            pass
     if row.method != "GET":
-        found += ["408", "409", "413", "415"]
+        found |= {"408", "409", "413"}
+    if row.method != "GET" and row.door is Door.BEARER:
+        found |= {"415"}
     return sorted(found)

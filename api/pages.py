@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from api.views import Listing
 
@@ -11,13 +11,19 @@ if TYPE_CHECKING:
     from typing import Any
 
     from api.bootstrap import House
-    from api.words import Page
     from projections.pages import Page as Rows
 
 R = TypeVar("R")
 
 
-def place_in(house: House, asked: Page, listing: str) -> int:
+class Paged(Protocol):
+    """A question that may go on behind a cursor."""
+
+    @property
+    def cursor(self) -> str | None: ...
+
+
+def place_in(house: House, asked: Paged, listing: str) -> int:
     """Return where the asked page begins.
 
     Raises:

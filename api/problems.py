@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from adapters.secrets.port import SecretsError
 from api.context import call_of
 from ledger.errors import (
     Busy,
@@ -109,11 +110,13 @@ DOOR: Final[Mapping[str, Shut]] = {
     "query_too_long": Shut(414, "the query string is too long"),
     "media_type_unsupported": Shut(415, "the body must be application/json"),
     "validation_failed": Shut(422, "the request breaks its schema"),
+    "rate_limited": Shut(429, "too many calls; `Retry-After` says when", retry=True),
     "headers_too_large": Shut(431, "the headers are larger than this door takes"),
     "database_unavailable": Shut(503, "the books cannot be reached now; ask again", retry=True),
     "internal_error": Shut(500, "this is our fault; it has been noted"),
     "access_log_unavailable": Shut(503, _LATER, retry=True),
     "keys_unavailable": Shut(503, "tokens cannot be checked now", retry=True),
+    "secrets_unavailable": Shut(503, "a secret that this needs cannot be had now", retry=True),
     "log_unreadable": Shut(503, "the book takes no writes now"),
     "not_ready": Shut(503, "not ready to serve", retry=True),
     "not_yet": Shut(503, "what `after` names cannot be read yet; ask again", retry=True),
@@ -192,6 +195,9 @@ def problem_response(scope: MutableMapping[str, Any], exc: Exception) -> Respons
             return _invalid(scope, exc.errors())
         case Refusal():
             return _refused(scope, exc)
+        case SecretsError():
+            LOG.warning("a call needs a secret: %s", exc)
+            return _shut(scope, "secrets_unavailable")
         case OutcomeUnknown():
             return _shut(scope, "outcome_unknown")
         case LogUnreadable():
@@ -211,7 +217,7 @@ def install(app: FastAPI) -> None:
     async def answer(request: Request, exc: Exception) -> Response:
         return problem_response(request.scope, exc)
 
-    ours = (Refusal, OutcomeUnknown, LogUnreadable, *DATABASE_AWAY)
+    ours = (Refusal, SecretsError, OutcomeUnknown, LogUnreadable, *DATABASE_AWAY)
     for kind in (*ours, RequestValidationError, HTTPException):
         app.add_exception_handler(kind, answer)
 

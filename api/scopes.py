@@ -1,4 +1,7 @@
-"""The scope matrix: which role may open which door. A route without a row is never served."""
+"""The scope matrix: which role may open which door. A route without a row is never served.
+
+The rows and the roles' scopes are read from `authorization.toml`.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,8 @@ from typing import TYPE_CHECKING, Final
 
 from fastapi.routing import iter_route_contexts
 from starlette.routing import compile_path
+
+from api.authorization import authorization
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -24,6 +29,8 @@ class Role(StrEnum):
     OPERATIONS = "operations"
     COMPLIANCE = "compliance"
     RISK = "risk"
+    RISK_MONITOR = "risk_monitor"
+    ENFORCEMENT = "enforcement"
     FINANCE = "finance"
     AUDIT = "audit"
     CRM = "crm"
@@ -65,73 +72,19 @@ class Row:
         object.__setattr__(self, "pattern", compile_path(self.path)[0])
 
 
-MATRIX: Final[tuple[Row, ...]] = (
-    Row("POST", "/webhooks/{provider}/{merchant_account}", door=Door.SIGNATURE),
-    Row("POST", "/v1/clients", "clients:create"),
-    Row("GET", "/v1/clients/{client}", "clients:read"),
-    Row("GET", "/v1/clients/{client}/wallets", "balances:read"),
-    Row("POST", "/v1/clients/{client}/activity", "clients:activity"),
-    Row("POST", "/v1/clients/{client}/freeze", "clients:freeze", person=True),
-    Row("POST", "/v1/clients/{client}/trading-accounts", "clients:trading-accounts"),
-    Row("POST", "/v1/kyc/{client}", "kyc:decide"),
-    Row("POST", "/v1/deposits", "deposits:create"),
-    Row("GET", "/v1/deposits", "deposits:read"),
-    Row("GET", "/v1/deposits/{deposit}", "deposits:read"),
-    Row("POST", "/v1/withdrawals", "withdrawals:create"),
-    Row("GET", "/v1/withdrawals", "withdrawals:read"),
-    Row("GET", "/v1/withdrawals/{withdrawal}", "withdrawals:read"),
-    Row("POST", "/v1/withdrawals/{withdrawal}/cancel", "withdrawals:cancel"),
-    Row("POST", "/v1/withdrawals/{withdrawal}/approve", "withdrawals:approve", person=True),
-    Row("POST", "/v1/conversions/quotes", "conversions:quote"),
-    Row("POST", "/v1/conversions", "conversions:create"),
-    Row("GET", "/v1/disputes", "disputes:read"),
-    Row("GET", "/v1/disputes/{dispute}", "disputes:read"),
-    Row("GET", "/v1/balances", "balances:read"),
-    Row("GET", "/v1/statements", "statements:read"),
-    Row("GET", "/v1/trial-balance", "trial-balance:read"),
-    Row("GET", "/v1/events", "events:read"),
-    Row("POST", "/v1/rates", "rates:set", person=True),
-    Row("GET", "/v1/reviews", "reviews:read"),
-    Row("GET", "/healthz", door=Door.OPEN, recorded=False),
-    Row("GET", "/readyz", door=Door.OPEN, recorded=False),
-    Row("GET", "/metrics", "metrics:read", recorded=False),
-)
+def _rows() -> Iterator[Row]:
+    for name, rule in authorization().routes.items():
+        method, _, path = name.partition(" ")
+        door = _DOORS[rule.door]
+        yield Row(method, path, rule.scope, door, rule.person, rule.recorded)
 
-_LOOK: Final = ("clients:read", "deposits:read", "withdrawals:read", "disputes:read")
-_BOOKS: Final = ("balances:read", "statements:read")
+
+_DOORS: Final = {"bearer": Door.BEARER, "signature": Door.SIGNATURE, "open": Door.OPEN}
+
+MATRIX: Final[tuple[Row, ...]] = tuple(_rows())
 
 ROLES: Final[Mapping[Role, frozenset[str]]] = {
-    role: frozenset(scopes)
-    for role, scopes in {
-        # Its own client only: `Caller.must_see` holds every route to that.
-        Role.CLIENT: (
-            *("clients:read", "deposits:create", "deposits:read"),
-            *("withdrawals:create", "withdrawals:read", "withdrawals:cancel"),
-            *("conversions:quote", "conversions:create", *_BOOKS),
-        ),
-        # A webhook carries no token: its signature is the credential.
-        Role.PSP_INGRESS: (),
-        Role.OPERATIONS: (
-            *(*_LOOK, *_BOOKS, "clients:create", "clients:freeze", "clients:trading-accounts"),
-            *("deposits:create", "reviews:read"),
-            *("withdrawals:create", "withdrawals:cancel", "withdrawals:approve"),
-            *("conversions:quote", "conversions:create"),
-        ),
-        Role.COMPLIANCE: (
-            *(*_LOOK, *_BOOKS, "clients:freeze", "kyc:decide", "withdrawals:approve"),
-            *("events:read", "reviews:read"),
-        ),
-        Role.RISK: (*_LOOK, *_BOOKS, "clients:freeze"),
-        # No events: they hold the inner reasons of gates, which are compliance's.
-        Role.FINANCE: (*_LOOK, *_BOOKS, "trial-balance:read", "rates:set", "reviews:read"),
-        Role.AUDIT: (*_LOOK, *_BOOKS, "trial-balance:read", "events:read", "reviews:read"),
-        # No withdrawals: a held one must not reach whoever talks to the client.
-        Role.CRM: (
-            *("clients:create", "clients:read", "clients:activity", "clients:trading-accounts"),
-            "disputes:read",
-        ),
-        Role.OPERATOR: ("metrics:read",),
-    }.items()
+    Role(name): rule.scopes for name, rule in authorization().roles.items()
 }
 
 

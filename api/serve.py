@@ -4,27 +4,31 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import ssl
 import threading
 from typing import TYPE_CHECKING, Final
 
 import uvicorn
 
+from adapters.transport import TransportRefused, refuse_open_door
 from api.app import opened
+from api.certificates import CertifiedH11, ProxyCertificates, tls_context
 from api.settings import SettingsRefused
+from api.strict_http import KEEP_ALIVE_S, StrictH11
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from starlette.types import ASGIApp
+
     from api.bootstrap import House
-    from api.frame import Api
+    from api.settings import Settings
 
 START_S: Final = 30.0
 GRACE_S: Final = 10
 """How long calls that are being answered may take when we stop."""
 BACKLOG: Final = 2048
-HEAD_BYTES_MAX: Final = 48 * 1024
-"""Request line and headers: a little more than the gate takes, so that it can say so itself."""
 _LOOK_S: Final = 0.01
 
 
@@ -45,34 +49,66 @@ def serving(
         jwks: the token issuer's keys, where the settings name none.
 
     Raises:
-        SettingsRefused: the port is taken, or nobody says whose tokens are believed.
+        SettingsRefused: the port is taken, nobody says whose tokens are believed, or callers of
+            other machines would send them in the clear.
         NotServing: the app did not start.
     """
     settings = house.settings
     where = settings.host if host is None else host
-    with listening(opened(house, jwks=jwks), where, settings.port if port is None else port) as url:
+    context = tls_of(settings)
+    _refuse_open(where, settings, encrypted=context is not None)
+    app: ASGIApp = opened(house, jwks=jwks)
+    if settings.tls.proxy_certificates:
+        app = ProxyCertificates(app)
+    at = settings.port if port is None else port
+    with listening(app, where, at, tls=context) as url:
         yield url
 
 
+def tls_of(settings: Settings) -> ssl.SSLContext | None:
+    """Load what we serve TLS with; None where a proxy does, or nobody.
+
+    Raises:
+        SettingsRefused: the certificate, its key or the callers' authority cannot be used.
+    """
+    said = settings.tls
+    if said.certificate is None or said.key is None:
+        return None
+    try:
+        return tls_context(said.certificate, said.key, said.callers)
+    except OSError as error:
+        raise SettingsRefused(f"TLS cannot be served: {error.strerror or error}") from error
+
+
+def _refuse_open(host: str, settings: Settings, *, encrypted: bool) -> None:
+    try:
+        refuse_open_door(host, encrypted=encrypted, terminated=settings.tls.terminated_upstream)
+    except TransportRefused as refused:
+        raise SettingsRefused(str(refused)) from None
+
+
 @contextlib.contextmanager
-def listening(app: Api, host: str, port: int) -> Iterator[str]:
+def listening(
+    app: ASGIApp, host: str, port: int, *, tls: ssl.SSLContext | None = None
+) -> Iterator[str]:
     """Serve an app while the context lasts, and give its address."""
     listener = _listener(host, port)
-    server = uvicorn.Server(_config(app))
+    server = uvicorn.Server(_config(app, tls))
     thread = threading.Thread(target=server.run, args=([listener],), name="http", daemon=True)
     thread.start()
     try:
         _await_start(server, thread)
-        yield _address(listener)
+        yield _address(listener, secure=tls is not None)
     finally:
         server.should_exit = True
         thread.join()
         listener.close()
 
 
-def _address(listener: socket.socket) -> str:
+def _address(listener: socket.socket, *, secure: bool) -> str:
     host, port = listener.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    scheme = "https" if secure else "http"
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
 
 def _listener(host: str, port: int) -> socket.socket:
@@ -87,9 +123,13 @@ def _listener(host: str, port: int) -> socket.socket:
     return listener
 
 
-def _config(app: Api) -> uvicorn.Config:
+def _config(app: ASGIApp, tls: ssl.SSLContext | None) -> uvicorn.Config:
     return uvicorn.Config(
         app,
+        http=StrictH11 if tls is None else CertifiedH11,
+        # No door of ours is a websocket: nothing may switch to one.
+        ws="none",
+        ssl_context_factory=None if tls is None else lambda *_: tls,
         # Our own lines say what is logged, and proxies are not believed.
         log_config=None,
         access_log=False,
@@ -97,7 +137,7 @@ def _config(app: Api) -> uvicorn.Config:
         server_header=False,
         lifespan="on",
         backlog=BACKLOG,
-        h11_max_incomplete_event_size=HEAD_BYTES_MAX,
+        timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=GRACE_S,
     )
 

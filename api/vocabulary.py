@@ -8,7 +8,7 @@ import clients.facts
 import compliance.facts
 import ledger.facts
 import payments.facts
-from api.access_log import AccessRecorded
+from ledger.access import AccessRecorded, from_version_1
 from ledger.store.codec import Vocabulary
 
 if TYPE_CHECKING:
@@ -26,4 +26,6 @@ BOOK: Final = Vocabulary(
     ),
     UPCASTERS,
 )
-ACCESS: Final = Vocabulary((ledger.facts.BookOpened, AccessRecorded), {})
+ACCESS: Final = Vocabulary(
+    (ledger.facts.BookOpened, AccessRecorded), {(AccessRecorded.NAME, 1): from_version_1}
+)

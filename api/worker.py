@@ -9,18 +9,26 @@ import logging
 import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Final
+from uuid import uuid4
 
+from api.access_log import ACTING, Acting
+from api.access_words import Outcome
+from api.logs import bound
+from api.rounds import Acted, parts_of, round_record
+from api.traces import span
 from ledger.errors import LogUnreachable, OutcomeUnknown, Refusal
 from payments.reactors.due import due
 from payments.reactors.notices import NotYet
 from payments.reactors.outstanding import Outstanding
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable
-    from datetime import datetime
+    from collections.abc import Callable, Hashable
 
+    from api.access_record import AccessRecord
     from ledger.book import AnyBook
     from payments.reactors.desk import Desk
     from payments.reactors.due import Job
@@ -39,9 +47,25 @@ FAILURES_MAX: Final = 5
 class Worker:
     """Talks to the outside on behalf of one book."""
 
-    def __init__(self, desk: Desk, book: AnyBook, *, hands: int = HANDS) -> None:
+    def __init__(
+        self,
+        desk: Desk,
+        book: AnyBook,
+        *,
+        tell: Callable[[AccessRecord], None],
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        hands: int = HANDS,
+    ) -> None:
+        """Prepare; `start` begins.
+
+        Args:
+            tell: writes an access record durably, or raises: then the round is not begun.
+            now: the time on the wall, whatever day the books play.
+        """
         self.outstanding = Outstanding()
-        self._desk, self._book = desk, book
+        self._acted = Acted(desk.book)
+        self._desk, self._book, self._tell = replace(desk, book=self._acted), book, tell
+        self._now = now
         self._position = 0
         self._tried: dict[Hashable, datetime] = {}
         self._failures: Counter[Hashable] = Counter()
@@ -78,14 +102,31 @@ class Worker:
         self.catch_up()
         ready = (job for job in due(self.outstanding, self._desk) if self._is_rested(job))
         jobs = list(islice(ready, BATCH_JOBS))
+        if not jobs:
+            return 0
+        acting = Acting(self._desk.by, uuid4().hex)
+        self._record(jobs, acting, Outcome.BEGUN)
         now = self._desk.clock()
         for job in jobs:
             self._tried[job.name] = now
-        for done in [self._hands.submit(self._do, job) for job in jobs]:
+        for done in [self._hands.submit(self._do, job, acting) for job in jobs]:
             done.result()
         if len(self._tried) > REMEMBERED_MAX:
             self._tried.clear()
+        self._record(jobs, acting, Outcome.GRANTED)
         return len(jobs)
+
+    def _record(self, jobs: list[Job], acting: Acting, outcome: Outcome) -> None:
+        self._tell(
+            round_record(
+                [job.name for job in jobs],
+                at=self._now(),
+                subject=acting.subject,
+                request_id=acting.request_id,
+                outcome=outcome,
+                clients=self._acted.take(),
+            )
+        )
 
     def _run(self) -> None:
         while not self._stop.is_set():
@@ -101,7 +142,14 @@ class Worker:
         last = self._tried.get(job.name)
         return last is None or self._desk.clock() - last >= job.pause
 
-    def _do(self, job: Job) -> None:
+    def _do(self, job: Job, acting: Acting) -> None:
+        ACTING.set(acting)
+        parts = parts_of(job.name)
+        told = " ".join(str(part) for part in parts)
+        with bound(request_id=acting.request_id, job=told), span("reactor", kind=str(parts[0])):
+            self._act(job)
+
+    def _act(self, job: Job) -> None:
         try:
             job.act()
         except (Refusal, NotYet, OutcomeUnknown, LogUnreachable) as later:

@@ -43,4 +43,28 @@ class KycRevoked(Fact, frozen=True):
     evidence_ref: str
 
 
-FACTS: tuple[type[Fact], ...] = (KycApproved, KycRejected, KycExpired, KycRevoked)
+class SecondPersonAsked(Fact, frozen=True):
+    """One person wants something done that takes two."""
+
+    NAME: ClassVar[str] = "compliance.second-person-asked"
+    what: str
+    person: str
+    until: datetime
+
+
+class SecondPersonAgreed(Fact, frozen=True):
+    """Another person wants the same: it is done."""
+
+    NAME: ClassVar[str] = "compliance.second-person-agreed"
+    what: str
+    person: str
+
+
+FACTS: tuple[type[Fact], ...] = (
+    KycApproved,
+    KycRejected,
+    KycExpired,
+    KycRevoked,
+    SecondPersonAsked,
+    SecondPersonAgreed,
+)

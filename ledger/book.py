@@ -13,6 +13,7 @@ from eventsourcing.application import Application
 from eventsourcing.utils import Environment
 
 from ledger.store.appender import Appender
+from ledger.store.bulk import Bulk
 from ledger.store.chain import genesis
 from ledger.store.checks import check
 from ledger.store.codec import Vocabulary
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 
     from ledger.decision import Body, Command, Event, Kind, Receipt, Stream
     from ledger.ids import EntityId
+    from ledger.store.dial import Dsn
     from ledger.store.verify import Report
 
 __all__ = ["AnyBook", "Book", "Vocabulary"]
@@ -115,7 +117,7 @@ class Book(Application[UUID]):
 
     def __init__(
         self,
-        dsn: str,
+        dsn: Dsn,
         entity: EntityId,
         vocabulary: Vocabulary,
         *,
@@ -124,6 +126,7 @@ class Book(Application[UUID]):
         queue_max: int,
     ) -> None:
         self.entity = entity
+        self._dsn, self._clock = dsn, clock
         self._log, self._vocabulary = LOGS[log], vocabulary
         self._beginning = genesis(log, entity)
         self._store = StoreFactory(dsn, self._log, self._beginning, clock)
@@ -148,7 +151,7 @@ class Book(Application[UUID]):
     @classmethod
     def open(
         cls,
-        dsn: str,
+        dsn: Dsn,
         entity: EntityId,
         vocabulary: Vocabulary,
         *,
@@ -159,7 +162,7 @@ class Book(Application[UUID]):
         """Open the entity's book; the first to do so writes position 1.
 
         Args:
-            dsn: where the database is, as the role `book_writer`.
+            dsn: where the database is, as the role `book_writer`; may give the password of now.
             entity: the legal entity whose book it is.
             vocabulary: the facts that this program knows; `BookOpened` among them.
             clock: our time, timezone-aware.
@@ -207,7 +210,18 @@ class Book(Application[UUID]):
     async def asubmit(self, command: Command) -> Receipt:
         """Like `submit`, for an event loop."""
         check(command)
-        return await self._desk.asubmit(command)
+        return await self._desk.queue(command)
+
+    def bulk(self) -> Bulk:
+        """Open another way in, for very many commands at a time; it is the caller's to close."""
+        return Bulk(
+            Session(self._dsn, self._log),
+            Loader(self._log, self._vocabulary),
+            self._vocabulary,
+            self._beginning,
+            self._head,
+            self._clock,
+        )
 
     def state(self, stream: Stream[S]) -> S:
         """Return the state of a stream as committed now."""
@@ -229,6 +243,11 @@ class Book(Application[UUID]):
     def events_of_request(self, key: bytes) -> list[Event]:
         """Return the events of a request; none where the log does not hold it."""
         return self._reader.of_request(key)
+
+    @property
+    def ailing(self) -> bool:
+        """Whether the database would not take an append just now, or lets one wait for long."""
+        return self._committer.ailing
 
     def head(self) -> int:
         """Return the newest position, whoever wrote it."""

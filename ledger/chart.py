@@ -109,6 +109,7 @@ def client_account(entity: EntityId, kind: str, client: ClientId) -> Account:
     return Account(f"{entity}:{kind}:{client}")
 
 
+@lru_cache(maxsize=1024)
 def merchant_account(entity: EntityId, kind: str, name: str) -> Account:
     """Name an account we hold at a provider: `psp:clearing` or `dispute:contested`."""
     assert KINDS[kind].owner is Owner.MERCHANT_ACCOUNT, kind
@@ -121,6 +122,7 @@ def bank_account(entity: EntityId, kind: str, name: str) -> Account:
     return Account(f"{entity}:{kind}:{name}")
 
 
+@lru_cache(maxsize=1024)
 def house_account(entity: EntityId, kind: str) -> Account:
     """Name an account of the house, e.g. `fx:position`."""
     assert KINDS[kind].owner is Owner.NOBODY, kind

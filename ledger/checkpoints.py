@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 from ledger.store.merkle import Frontier
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from ledger.ids import EntityId
 
@@ -89,6 +89,14 @@ class CheckpointStore(Protocol):
         """Count what was set aside."""
         ...
 
+    def keep_edge(self, written: bytes) -> None:
+        """Keep the tree's edge at the newest checkpoint in the place of the one before."""
+        ...
+
+    def edge(self) -> bytes | None:
+        """Return the edge that is kept, if any. It proves nothing."""
+        ...
+
 
 class Checkpoint(NamedTuple):
     """What the log was when it had `size` positions."""
@@ -118,11 +126,30 @@ def verifier_key(name: str, public: bytes) -> str:
     return f"{name}+{_key_hash(name, public).hex()}+{_base64(_ED25519 + public)}"
 
 
-def opened(note: bytes, expected: str, key: Key) -> Checkpoint:
-    """Read a signed note.
+def read_verifier_key(text: str) -> bytes:
+    """Read a public key as `verifier_key` writes it.
 
     Raises:
-        NoCheckpoint: it has another form or origin, or the signature is not of this key.
+        NoCheckpoint: it is none, or its hash is not the key's.
+    """
+    name, _, rest = text.partition("+")
+    said, _, encoded = rest.partition("+")
+    raw = _unbase64(encoded)
+    if raw[:1] != _ED25519 or _key_hash(name, raw[1:]).hex() != said:
+        raise NoCheckpoint("this is no public key of checkpoints")
+    return raw[1:]
+
+
+def opened(note: bytes, expected: str, *keys: Key) -> Checkpoint:
+    """Read a signed note.
+
+    Args:
+        note: its bytes.
+        expected: the origin.
+        keys: those that are believed: the one that signs today, and any before it.
+
+    Raises:
+        NoCheckpoint: it has another form or origin, or the signature is of none of these keys.
     """
     found = _NOTE.fullmatch(note.decode("utf-8", "replace"))
     if found is None:
@@ -130,9 +157,10 @@ def opened(note: bytes, expected: str, key: Key) -> Checkpoint:
     if found["origin"] != expected or found["name"] != expected:
         raise NoCheckpoint(f"it is of {found['origin']}, not of {expected}")
     root, signature = _unbase64(found["root"]), _unbase64(found["signature"])
-    if len(root) != _ROOT_BYTES or signature[:_HASH_BYTES] != _key_hash(expected, key.public):
+    named = [key for key in keys if signature[:_HASH_BYTES] == _key_hash(expected, key.public)]
+    if len(root) != _ROOT_BYTES or not named:
         raise NoCheckpoint("it is signed by another key")
-    if not key.verifies(found["text"].encode(), signature[_HASH_BYTES:]):
+    if not any(key.verifies(found["text"].encode(), signature[_HASH_BYTES:]) for key in named):
         raise NoCheckpoint("the signature does not cover what it says")
     return Checkpoint(expected, int(found["size"]), root)
 
@@ -145,14 +173,45 @@ class Difference:
     words: str
 
 
-class Trail:
-    """Grows the tree along the log, and meets the checkpoints on its way."""
+def resumed(
+    edge: bytes | None, checkpoints: Iterable[Checkpoint], digest_at: Callable[[int], bytes | None]
+) -> Frontier | None:
+    """Go on from an edge that was kept with a checkpoint, if that and the log bear it out.
 
-    def __init__(self, checkpoints: Iterable[Checkpoint]) -> None:
-        self.frontier = Frontier()
-        self.held = 0
+    The edge is that before the checkpoint's newest row. The row's digest is the log's own, and
+    covers every row ahead of it: a log that was cut or made anew does not lead to the signed root.
+
+    Args:
+        edge: as `Frontier.before` wrote it. Anybody may have changed it.
+        checkpoints: those whose signatures hold.
+        digest_at: reads the digest of a position from the log.
+    """
+    try:
+        frontier = Frontier.read(edge or b"")
+    except ValueError:
+        return None
+    roots = {each.size: each.root for each in checkpoints}
+    digest = digest_at(frontier.size + 1) if frontier.size + 1 in roots else None
+    if digest is None:
+        return None
+    frontier.add(digest)
+    return frontier if frontier.root() == roots[frontier.size] else None
+
+
+class Trail:
+    """Grows the tree along the log, and meets the checkpoints on its way.
+
+    Args:
+        checkpoints: those to meet.
+        frontier: where it begins, if not before the first row: at one of the checkpoints.
+    """
+
+    def __init__(self, checkpoints: Iterable[Checkpoint], frontier: Frontier | None = None) -> None:
+        self.frontier = frontier or Frontier()
+        self.held = self.frontier.size
         """Size of the newest checkpoint up to which log and checkpoints agree."""
-        self._due = sorted(checkpoints, key=lambda each: each.size, reverse=True)
+        ahead = [each for each in checkpoints if each.size > self.held]
+        self._due = sorted(ahead, key=lambda each: each.size, reverse=True)
         self._difference: Difference | None = None
 
     def add(self, digest: bytes) -> None:

@@ -1,6 +1,7 @@
 """Conversions: booked at the source's side, rounded once, derivable again by an auditor.
 
-Arithmetic is exact (fractions) from the sources' own numbers to the one rounding at the end.
+Arithmetic is exact (ratios of whole numbers) from the sources' own numbers to the one rounding at
+the end.
 """
 
 from __future__ import annotations
@@ -15,7 +16,15 @@ from typing import Final, NamedTuple
 import msgspec
 
 from ledger.errors import InvalidInput, QuoteRefused
-from ledger.money import Money, Rounding, as_decimal, to_minor, usable_asset
+from ledger.money import (
+    Money,
+    Rounding,
+    as_decimal,
+    residue_of,
+    rounded,
+    unit_of,
+    usable_asset,
+)
 from ledger.quotes import Leg, Quote, check_fresh, cross, inverse
 
 __all__ = [
@@ -152,23 +161,24 @@ def _priced(
     The source's and the client's amount are rounded alike; every rounding is monotone, so the
     markup between them is never negative.
     """
-    if not given.is_positive:
+    if given.minor <= 0:
         raise InvalidInput("the amount must be more than zero", code="amount_not_positive")
     _check_markup(markup_bps)
     quote = _as_sourced(quote)
     by_sold = fixed is Fixed.SOLD
     side = _side(quote, *((given.currency, other) if by_sold else (other, given.currency)))
     rates = _rates(quote, side, markup_bps)
-    exact = given.exact()
-    if given.currency == quote.base:
-        source_exact, client_exact = exact * rates.source, exact * rates.client
-    else:
-        source_exact, client_exact = exact / rates.source, exact / rates.client
-    at_source, _ = to_minor(source_exact, other, rounding)
-    client, residue = to_minor(client_exact, other, rounding)
-    if not client.is_positive:
+    source, exact = rates.source, rates.client
+    if given.currency != quote.base:
+        source, exact = source[::-1], exact[::-1]
+    over, under = given.minor * unit_of(other), unit_of(given.currency)
+    at_source = Money(rounded(over * source[0], under * source[1], rounding), other)
+    over, under = over * exact[0], under * exact[1]
+    client = Money(rounded(over, under, rounding), other)
+    if client.minor <= 0:
         raise InvalidInput(f"{given} is less than a minor unit of {other}", code="amount_too_small")
-    markup = at_source - client if by_sold else client - at_source
+    kept = at_source.minor - client.minor
+    markup = Money(kept if by_sold else -kept, other)
     assert markup.minor >= 0, f"a markup never costs the house: {markup}"
     return Conversion(
         sold=given if by_sold else client,
@@ -180,7 +190,7 @@ def _priced(
         rate=rates.client_read,
         markup_bps=markup_bps,
         rounding=rounding,
-        residue=residue,
+        residue=residue_of(over, under, client),
         quote=quote,
     )
 
@@ -200,13 +210,15 @@ def _side(quote: Quote, sold: str, bought: str) -> ClientSide:
 
 
 class _Rates(NamedTuple):
-    source: Fraction
-    client: Fraction
+    """Two rates as ratios of whole numbers, and the client's for reading."""
+
+    source: tuple[int, int]
+    client: tuple[int, int]
     client_read: Decimal
 
     @classmethod
     def of(cls, source: Fraction, client: Fraction) -> _Rates:
-        return cls(source, client, as_decimal(client))
+        return cls(source.as_integer_ratio(), client.as_integer_ratio(), as_decimal(client))
 
 
 @lru_cache(maxsize=1024)

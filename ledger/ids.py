@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
 from typing import TYPE_CHECKING, NewType
 from uuid import UUID
+
+import msgspec
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -57,17 +60,23 @@ def sha256_hex(raw: bytes) -> str:
 
 
 def _uuid8(head: int, *parts: str) -> UUID:
-    tail = int.from_bytes(_sha256(*parts)[:12], "big")
-    number = (head << 96) | tail
-    number = (number & ~(0xF << 76)) | (0x8 << 76)
-    number = (number & ~(0x3 << 62)) | (0x2 << 62)
-    return UUID(int=number)
+    raw = bytearray(head.to_bytes(4, "big") + _sha256(*parts)[:12])
+    raw[6] = raw[6] & 0x0F | 0x80
+    raw[8] = raw[8] & 0x3F | 0x80
+    # A fifth of the time that `UUID(bytes=...)` takes, on the way of every command.
+    return msgspec.convert(bytes(raw), UUID)
 
 
 def _sha256(*parts: str) -> bytes:
-    digest = hashlib.sha256()
-    for part in parts:
-        raw = part.encode()
-        digest.update(len(raw).to_bytes(4, "big"))
-        digest.update(raw)
-    return digest.digest()
+    return hashlib.sha256(_framed(*parts[:-1]) + _frame(parts[-1])).digest()
+
+
+@lru_cache(maxsize=1024)
+def _framed(*parts: str) -> bytes:
+    """What stands ahead of the last part is nearly always the same few names."""
+    return b"".join([_frame(part) for part in parts])
+
+
+def _frame(part: str) -> bytes:
+    raw = part.encode()
+    return len(raw).to_bytes(4, "big") + raw

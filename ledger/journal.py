@@ -8,10 +8,11 @@ import msgspec
 
 from ledger.chart import Account, check_account
 from ledger.errors import InvalidInput
-from ledger.money import Money, asset
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from ledger.money import Money
 
 POSTINGS_MIN = 2
 POSTINGS_MAX = 64
@@ -44,18 +45,26 @@ class Entry(msgspec.Struct, frozen=True, gc=False, array_like=True):
             )
         sums: dict[str, int] = {}
         for posting in self.postings:
-            if posting.minor == 0:
+            currency, minor = posting.currency, posting.minor
+            if minor == 0:
                 raise InvalidInput("a posting of zero moves nothing", code="entry_zero")
-            sums[posting.currency] = sums.get(posting.currency, 0) + posting.minor
-        off = {currency: minor for currency, minor in sums.items() if minor}
-        if off:
+            sums[currency] = sums.get(currency, 0) + minor
+        if any(sums.values()):
+            off = {currency: minor for currency, minor in sums.items() if minor}
             raise InvalidInput(f"the entry does not balance: {off}", code="entry_unbalanced")
 
     def change(self, account: Account, currency: str) -> int:
         """Sum what this entry moves on one account, in minor units (debit +)."""
-        return sum(
-            p.minor for p in self.postings if p.account == account and p.currency == currency
-        )
+        return self.changes((account,), currency)[account]
+
+    def changes(self, accounts: Iterable[Account], currency: str) -> dict[Account, int]:
+        """Sum what this entry moves on each of these accounts, in minor units (debit +)."""
+        moved = dict.fromkeys(accounts, 0)
+        for posting in self.postings:
+            account = posting.account
+            if account in moved and posting.currency == currency:
+                moved[account] += posting.minor
+        return moved
 
 
 def debit(account: Account, amount: Money) -> Posting:
@@ -74,11 +83,10 @@ def entry(text: str, postings: Iterable[Posting]) -> Entry:
     Raises:
         InvalidInput: a currency does not sum to zero, or fewer than two legs move anything.
     """
-    return Entry(text, tuple(posting for posting in postings if posting.minor))
+    return Entry(text, tuple([posting for posting in postings if posting.minor]))
 
 
 def _leg(account: Account, amount: Money, sign: int) -> Posting:
     assert amount.minor >= 0, f"a leg's amount is never negative: {amount}"
     check_account(account)
-    asset(amount.currency)
     return Posting(account, amount.currency, sign * amount.minor)

@@ -6,6 +6,7 @@ import re
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 from enum import StrEnum
 from fractions import Fraction
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 import moneyed
@@ -28,8 +29,11 @@ __all__ = [
     "as_decimal",
     "asset",
     "parse_amount",
+    "residue_of",
+    "rounded",
     "share",
     "to_minor",
+    "unit_of",
     "usable_asset",
 ]
 
@@ -185,9 +189,33 @@ def to_minor(exact: Decimal | Fraction, currency: str, rounding: Rounding) -> tu
     """
     if isinstance(exact, Decimal):
         exact = _fraction(exact)
+    over, under = exact.numerator * unit_of(currency), exact.denominator
+    money = Money(rounded(over, under, rounding), currency)
+    return money, residue_of(over, under, money)
+
+
+@lru_cache(maxsize=1024)
+def unit_of(currency: str) -> int:
+    """How many minor units one major unit has."""
     unit: int = 10 ** asset(currency).exponent
-    money = Money(_rounded(exact * unit, rounding), currency)
-    return money, as_decimal(exact - Fraction(money.minor, unit))
+    return unit
+
+
+def rounded(over: int, under: int, rounding: Rounding) -> int:
+    """Round the ratio `over / under` to a whole number. `under` is positive."""
+    below, rest = divmod(over, under)
+    if rest == 0:
+        return below
+    return below + _goes_up(below, 2 * rest - under, rounding)
+
+
+def residue_of(over: int, under: int, money: Money) -> Decimal:
+    """What rounding `over / under` minor units to `money` left over, in major units.
+
+    exact − money, to 60 significant digits.
+    """
+    left = over - money.minor * under
+    return _READING.divide(Decimal(left), Decimal(under * unit_of(money.currency)))
 
 
 def as_decimal(value: Fraction, context: Context = _READING) -> Decimal:
@@ -219,7 +247,7 @@ def share(money: Money, part: int, whole: int, rounding: Rounding) -> Money:
     """Take `part / whole` of the money, rounded under the named mode."""
     assert whole > 0, "a share of nothing"
     assert 0 <= part <= whole, f"{part} of {whole} is no share"
-    return Money(_rounded(Fraction(money.minor * part, whole), rounding), money.currency)
+    return Money(rounded(money.minor * part, whole, rounding), money.currency)
 
 
 def _fraction(exact: Decimal) -> Fraction:
@@ -232,16 +260,11 @@ def _fraction(exact: Decimal) -> Fraction:
     return Fraction(exact)
 
 
-def _rounded(value: Fraction, rounding: Rounding) -> int:
-    below, rest = divmod(value.numerator, value.denominator)
-    if rest == 0:
-        return below
-    return below + _goes_up(below, 2 * rest - value.denominator, rounding)
-
-
 def _goes_up(below: int, past_half: int, rounding: Rounding) -> bool:
     """Tell whether what lies above `below` (past the half, on it, or short of it) goes up."""
     match rounding:
+        case Rounding.HALF_EVEN:  # the first, as it is asked for at every conversion
+            return past_half > 0 or (past_half == 0 and below % 2 == 1)
         case Rounding.FLOOR:
             return False
         case Rounding.CEILING:
@@ -252,5 +275,3 @@ def _goes_up(below: int, past_half: int, rounding: Rounding) -> bool:
             return below >= 0
         case Rounding.HALF_UP:
             return past_half > 0 or (past_half == 0 and below >= 0)
-        case Rounding.HALF_EVEN:
-            return past_half > 0 or (past_half == 0 and below % 2 == 1)

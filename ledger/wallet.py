@@ -36,7 +36,7 @@ HOLDS_MAX = 200
 _NOBODY = ClientId(UUID(int=0))
 
 
-class WalletState(msgspec.Struct, frozen=True):
+class WalletState(msgspec.Struct, frozen=True, gc=False):
     """What the facts of one wallet amount to. Amounts are minor units of `currency`."""
 
     entity: EntityId = EntityId("")
@@ -57,12 +57,12 @@ class WalletState(msgspec.Struct, frozen=True):
     @property
     def contested(self) -> int:
         """How much of the held money the disputes have."""
-        return self.held - sum(self.holds.values())
+        return self.held - sum(self.holds.values()) if self.holds else self.held
 
     @property
     def wanted(self) -> int:
         """How much the disputes want."""
-        return sum(self.contests.values())
+        return sum(self.contests.values()) if self.contests else 0
 
     def money(self, minor: int) -> Money:
         """An amount in the wallet's currency."""
@@ -243,37 +243,32 @@ def _moved(
 ) -> WalletState:
     available, held, owed = state.available, state.held, state.owed
     if moved is not None:
-        available -= moved.change(_account(state, "client:wallet"), state.currency)
-        held -= moved.change(_account(state, "client:held"), state.currency)
-        owed += moved.change(_account(state, "client:receivable"), state.currency)
-    new = msgspec.structs.replace(
-        state,
-        available=available,
-        held=held,
-        owed=owed,
-        holds=state.holds if holds is None else holds,
-        contests=state.contests if contests is None else contests,
-    )
+        spent, released, lent = moved.changes(_accounts(state), state.currency).values()
+        available, held, owed = available - spent, held - released, owed + lent
+    whose = (state.entity, state.client, state.currency)
+    holds = state.holds if holds is None else holds
+    contests = state.contests if contests is None else contests
+    new = WalletState(*whose, available, held, owed, holds, contests, state.frozen)
+    contested, wanted = new.contested, new.wanted
     assert available >= 0, f"overdrawn: {new}"
     assert owed >= 0, f"repaid more than was owed: {new}"
-    assert 0 <= new.contested <= new.wanted, f"the holds and the disputes do not add up: {new}"
-    assert not (owed and (available or new.contested)), f"owes while it holds: {new}"
-    assert not available or new.contested == new.wanted, f"kept from a dispute: {new}"
+    assert 0 <= contested <= wanted, f"the holds and the disputes do not add up: {new}"
+    assert not (owed and (available or contested)), f"owes while it holds: {new}"
+    assert not available or contested == wanted, f"kept from a dispute: {new}"
     return new
 
 
 def _spread(state: WalletState, change: int, wanted: int) -> list[Posting]:
     """Move what is not under a hold by `change`, and put it where rules 2 and 3 want it."""
-    free = state.available + state.contested - state.owed + change
-    contested = min(max(0, free), wanted)
-    available, owed = max(0, free) - contested, max(0, -free)
-    moves = {
-        "client:wallet": state.available - available,
-        "client:held": state.contested - contested,
-        "client:receivable": owed - state.owed,
-    }
-    assert sum(moves.values()) == -change, "what the client gets is what is given"
-    return [Posting(_account(state, kind), state.currency, m) for kind, m in moves.items() if m]
+    pool = state.contested
+    free = state.available + pool - state.owed + change
+    there, owed = (free, 0) if free >= 0 else (0, -free)
+    contested = min(there, wanted)
+    available = there - contested
+    moves = (state.available - available, pool - contested, owed - state.owed)
+    assert sum(moves) == -change, "what the client gets is what is given"
+    legs = zip(_accounts(state), moves, strict=True)
+    return [Posting(account, state.currency, minor) for account, minor in legs if minor]
 
 
 def _held(state: WalletState, hold: UUID) -> int:
@@ -293,6 +288,20 @@ def _same(state: WalletState, amount: Money) -> None:
 
 def _account(state: WalletState, kind: str) -> Account:
     return client_account(state.entity, kind, state.client)
+
+
+def _accounts(state: WalletState) -> tuple[Account, Account, Account]:
+    """Name what is available, held and owed, in this order."""
+    return _accounts_of(state.entity, state.client)
+
+
+@lru_cache(maxsize=65_536)
+def _accounts_of(entity: EntityId, client: ClientId) -> tuple[Account, Account, Account]:
+    return (
+        client_account(entity, "client:wallet", client),
+        client_account(entity, "client:held", client),
+        client_account(entity, "client:receivable", client),
+    )
 
 
 def _without(amounts: dict[UUID, int], key: UUID) -> dict[UUID, int]:

@@ -54,7 +54,7 @@ TRANSITIONS: dict[DepositStatus, frozenset[DepositStatus]] = {
 """The allowed transitions. Refunds, disputes and settlement are amounts beside the status."""
 
 
-class DepositState(msgspec.Struct, frozen=True):
+class DepositState(msgspec.Struct, frozen=True, gc=False):
     """What is known and what is booked of one deposit. Integers are minor units of `amount`."""
 
     status: DepositStatus = DepositStatus.NONE

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+import contextlib
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 from psycopg.sql import SQL
 
-from ledger.errors import LogUnreadable
-from ledger.store.chain import Broken, genesis
-from ledger.store.rows import event_of
+from ledger.store.chain import Broken, Link, genesis
+from ledger.store.scan import scan
 from ledger.store.verify import Verifier
 from projections.balances import trial_balance
 from projections.explain import Explanation, explain
-from projections.log import LOG, entry_of, stored_rows
+from projections.log import LOG
 from projections.waiting import position as folded_position
 
 if TYPE_CHECKING:
@@ -21,14 +22,14 @@ if TYPE_CHECKING:
 
     from psycopg import Connection
 
-    from ledger.decision import Event
     from ledger.ids import EntityId
+    from ledger.journal import Entry
     from ledger.store.codec import Vocabulary
 
-__all__ = ["Check", "Explanation", "VerifyReport", "explain", "verify"]
+__all__ = ["Check", "Explanation", "LogAudit", "VerifyReport", "explain", "read_log", "verify"]
 
-K = TypeVar("K")
-
+TOLD_EVERY: Final = 5_000
+"""Positions between two words about how far it is."""
 SNAPSHOT: Final = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
 SUMS: Final = {
     "balances equal the fold": "SELECT account, currency, minor FROM read.balance",
@@ -75,29 +76,37 @@ class VerifyReport(msgspec.Struct, frozen=True):
         return next((check for check in self.checks if not check.held), None)
 
 
-class _Fold:
-    """What the log amounts to, summed without the help of the code that is audited."""
+class LogAudit:
+    """What the rows amount to, and whether they hold; summed without the help of what is audited.
+
+    Attributes:
+        link: the newest row that holds, and `streams` on how many streams all of them stand.
+        sums: what the entries up to `until` move, by account and currency.
+        unbalanced: the first position whose entry does not balance, and why.
+        problem: the first row that does not hold; nothing after it was read.
+    """
 
     def __init__(self, until: int) -> None:
-        self.sums: dict[tuple[str, str], int] = {}
-        self.entries = 0
+        self.sums: defaultdict[tuple[str, str], int] = defaultdict(int)
+        self.entries = self.streams = 0
         self.unbalanced: tuple[int, str] | None = None
+        self.problem: Broken | None = None
+        self.link = Link(0, b"", 0)
         self._until = until
 
-    def take(self, event: Event) -> None:
-        """Add the event's entry, and check that it balances."""
-        entry = entry_of(event)
-        if entry is None:
-            return
+    def add(self, position: int, entry: Entry) -> None:
+        """Add an entry, and check that it balances."""
         self.entries += 1
         by_currency: dict[str, int] = {}
+        sums, counts = self.sums, position <= self._until
         for posting in entry.postings:
-            _add(by_currency, posting.currency, posting.minor)
-            if event.position <= self._until:
-                _add(self.sums, (posting.account, posting.currency), posting.minor)
-        off = {currency: minor for currency, minor in by_currency.items() if minor}
-        if off and self.unbalanced is None:
-            self.unbalanced = (event.position, f"the entry is off by {off}")
+            currency, minor = posting.currency, posting.minor
+            by_currency[currency] = by_currency.get(currency, 0) + minor
+            if counts:
+                sums[posting.account, currency] += minor
+        if any(by_currency.values()) and self.unbalanced is None:
+            off = {currency: minor for currency, minor in by_currency.items() if minor}
+            self.unbalanced = (position, f"the entry is off by {off}")
 
 
 def verify(
@@ -112,58 +121,68 @@ def verify(
 
     Args:
         connection: in autocommit, of a role that reads the log and the read models.
-        tell: hears every position that holds.
+        tell: hears how far the rows hold, now and then.
     """
     with connection.transaction():
         connection.execute(SNAPSHOT)
         folded = folded_position(connection)
-        verifier = Verifier(genesis(LOG.name, entity), entity, vocabulary)
-        fold = _Fold(folded)
-        problem = _read_log(connection, vocabulary, verifier, fold, tell)
+        found = read_log(connection, vocabulary, entity, until=folded, tell=tell)
         checks = [
-            _chain(verifier, problem),
-            _entries(fold),
-            *(_compare(connection, name, query, fold.sums) for name, query in SUMS.items()),
+            _chain(found),
+            _entries(found),
+            *(_compare(connection, name, query, found.sums) for name, query in SUMS.items()),
             _trial(connection),
         ]
-    return VerifyReport(verifier.link.position, folded, verifier.link.digest.hex(), tuple(checks))
+    return VerifyReport(found.link.position, folded, found.link.digest.hex(), tuple(checks))
 
 
-def _read_log(
+def read_log(
     connection: Connection[Any],
     vocabulary: Vocabulary,
-    verifier: Verifier,
-    fold: _Fold,
-    tell: Callable[[int], None] | None,
-) -> Broken | None:
-    """Read to the end, or to the first row that does not hold."""
-    for row in stored_rows(connection):
-        try:
-            verifier.take(row)
-            fold.take(event_of(row, vocabulary))
-        except Broken as broken:
-            return broken
-        except LogUnreadable as error:
-            return Broken(row.position, str(error))
-        if tell is not None:
-            tell(row.position)
-    return None
+    entity: EntityId,
+    *,
+    until: int,
+    tell: Callable[[int], None] | None = None,
+) -> LogAudit:
+    """Read the log to its end, or to the first row that does not hold.
+
+    Args:
+        until: the last position whose entry is added up.
+        tell: hears how far the rows hold, now and then.
+    """
+    verifier = Verifier(genesis(LOG.name, entity), entity, vocabulary)
+    found, position = LogAudit(until), 0
+    try:
+        with contextlib.closing(scan(connection, LOG)) as rows:
+            for row in rows:
+                entry = getattr(verifier.take(row).data, "entry", None)
+                position = row[0]
+                if entry is not None:
+                    found.add(position, entry)
+                if tell is not None and position % TOLD_EVERY == 0:
+                    tell(position)
+    except Broken as broken:
+        found.problem = broken
+    if tell is not None:
+        tell(position)
+    found.link, found.streams = verifier.link, verifier.streams
+    return found
 
 
-def _chain(verifier: Verifier, problem: Broken | None) -> Check:
-    name = "the log's chain verifies"
+def _chain(found: LogAudit) -> Check:
+    name, problem = "the log's chain verifies", found.problem
     if problem is not None:
         return Check(name, held=False, detail=problem.words, position=problem.position)
-    streams = len(verifier.versions)
-    return Check(name, held=True, detail=f"{verifier.link.position} events, {streams} streams")
+    detail = f"{found.link.position} events, {found.streams} streams"
+    return Check(name, held=True, detail=detail)
 
 
-def _entries(fold: _Fold) -> Check:
+def _entries(found: LogAudit) -> Check:
     name = "every entry balances"
-    if fold.unbalanced is not None:
-        position, words = fold.unbalanced
+    if found.unbalanced is not None:
+        position, words = found.unbalanced
         return Check(name, held=False, detail=words, position=position)
-    return Check(name, held=True, detail=f"{fold.entries} entries")
+    return Check(name, held=True, detail=f"{found.entries} entries")
 
 
 def _compare(
@@ -182,7 +201,3 @@ def _trial(connection: Connection[Any]) -> Check:
     off = {currency: minor for currency, minor in sums.items() if minor}
     detail = f"off by {off}" if off else f"{len(sums)} currencies"
     return Check("the trial balance is zero per currency", held=not off, detail=detail)
-
-
-def _add(sums: dict[K, int], key: K, minor: int) -> None:
-    sums[key] = sums.get(key, 0) + minor

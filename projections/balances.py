@@ -27,6 +27,8 @@ NOW: Final = """
 SELECT account, entity, kind, owner, currency, minor, ordinal
 FROM read.balance WHERE {where} ORDER BY ordinal LIMIT %(limit)s
 """
+# The sum in LATERAL keeps the planner from joining every posting before the moment with every day,
+# as it does where a table has no statistics yet.
 AS_OF: Final = """
 WITH bound AS (
     SELECT coalesce(%(at)s::timestamptz, 'infinity') AS at,
@@ -35,18 +37,22 @@ WITH bound AS (
 ), scope AS MATERIALIZED (
     SELECT account, entity, kind, owner, currency, ordinal
     FROM read.balance WHERE {where} ORDER BY ordinal LIMIT %(limit)s
-), moved AS (
-    SELECT d.account, d.currency, d.minor
+), days AS MATERIALIZED (
+    SELECT d.account, d.currency, d.day, d.minor,
+           d.day = bound.day OR d.newest > bound.known_at AS mixed
     FROM scope JOIN read.day_balance AS d USING (account, currency), bound
-    WHERE d.day < bound.day AND d.newest <= bound.known_at
+    WHERE d.day <= bound.day
+), moved AS (
+    SELECT account, currency, minor FROM days WHERE NOT mixed
     UNION ALL
-    SELECT d.account, d.currency, p.minor
-    FROM scope JOIN read.day_balance AS d USING (account, currency), bound, read.posting AS p
-    WHERE d.day <= bound.day AND (d.day = bound.day OR d.newest > bound.known_at)
-      AND p.account = d.account AND p.currency = d.currency
-      AND p.effective_at >= d.day::timestamp AT TIME ZONE 'UTC'
-      AND p.effective_at < (d.day + 1)::timestamp AT TIME ZONE 'UTC'
-      AND p.effective_at <= bound.at AND p.recorded_at <= bound.known_at
+    SELECT d.account, d.currency, single.minor
+    FROM days AS d, LATERAL (
+        SELECT sum(p.minor) AS minor FROM read.posting AS p, bound
+        WHERE p.account = d.account AND p.currency = d.currency
+          AND p.effective_at >= d.day::timestamp AT TIME ZONE 'UTC'
+          AND p.effective_at < (d.day + 1)::timestamp AT TIME ZONE 'UTC'
+          AND p.effective_at <= bound.at AND p.recorded_at <= bound.known_at
+    ) AS single WHERE d.mixed AND single.minor IS NOT NULL
 ), sums AS (
     SELECT account, currency, sum(minor) AS minor FROM moved GROUP BY account, currency
 )

@@ -160,12 +160,19 @@ def _kyc(row: KycRow | None, event: Event) -> KycRow:
     return KycRow(_client_of(event), status, level, valid_until, evidence, position, event.position)
 
 
-CLIENTS: Final = Listed(Table("client", ClientRow, "client"), _registered)
-TRADING: Final = Listed(Table("trading_account", TradingAccountRow, "trading_account"), _linked)
+CLIENTS: Final = Listed(
+    Table("client", ClientRow, "client"), _registered, frozenset({ClientRegistered})
+)
+TRADING: Final = Listed(
+    Table("trading_account", TradingAccountRow, "trading_account"),
+    _linked,
+    frozenset({TradingAccountLinked}),
+)
 WALLETS: Final = Folded(
     Table("wallet", WalletRow, "wallet"),
     dict.fromkeys((WalletOpened, WalletFrozen, WalletUnfrozen), stream_of),
     _wallet,
+    begins=WalletOpened,
 )
 KYC: Final = Folded(
     Table("kyc", KycRow, "client"),

@@ -234,6 +234,7 @@ DEPOSITS: Final = Folded(
         stream_of,
     ),
     _evolve,
+    begins=facts.DepositInitiated,
 )
 
 

@@ -160,6 +160,7 @@ DISPUTES: Final = Folded(
         stream_of,
     ),
     _evolve,
+    begins=facts.DisputeOpened,
 )
 
 

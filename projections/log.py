@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from ledger.decision import Event
@@ -39,8 +38,7 @@ BEFORE_ALL: Final = -(2**63)
 HEAD: Final = LOG.sql("SELECT coalesce(max(position), 0) FROM {log}")
 
 
-@dataclass(frozen=True, slots=True)
-class Told(Event):
+class Told(Event, frozen=True, gc=False):
     """An event, and how many facts its command recorded (said on a keyed command's first)."""
 
     facts: int = 1

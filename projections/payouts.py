@@ -100,4 +100,5 @@ PAYOUTS: Final = Folded(
         stream_of,
     ),
     _evolve,
+    begins=facts.PayoutSubmitted,
 )

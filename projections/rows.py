@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
 
 import msgspec
 from psycopg.sql import SQL, Composed, Identifier
-from psycopg.types.json import Jsonb
+
+from projections.lines import Lines
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
     from typing import LiteralString
     from uuid import UUID
 
-    from psycopg import Connection, Cursor
+    from psycopg import Connection, Copy, Cursor
 
     from ledger.decision import Event, Fact
     from projections.log import Told
@@ -47,12 +49,8 @@ class Target:
         """Name one of the schema's tables."""
         return Identifier(self.schema, name)
 
-    def copy(self, name: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-        """Write new rows."""
-        self._copy(self.table(name), columns, rows)
-
     def copy_lines(self, name: str, columns: Sequence[str], lines: str) -> None:
-        """Write new rows that are in the server's text form already."""
+        """Write new rows, in the server's text form."""
         query = SQL(COPY).format(table=self.table(name), columns=names(columns))
         with self.cursor.copy(query) as copy:
             copy.write(lines)
@@ -66,10 +64,35 @@ class Target:
         changes: LiteralString | Composed,
     ) -> None:
         """Write rows that may stand there already; `changes` says what then becomes of them."""
+        with self._merging(name, columns, key, changes) as copy:
+            for row in rows:
+                copy.write_row(row)
+
+    def merge_lines(
+        self,
+        name: str,
+        columns: Sequence[str],
+        key: Sequence[str],
+        lines: str,
+        changes: LiteralString | Composed,
+    ) -> None:
+        """Merge rows that are in the server's text form already."""
+        with self._merging(name, columns, key, changes) as copy:
+            copy.write(lines)
+
+    @contextmanager
+    def _merging(
+        self,
+        name: str,
+        columns: Sequence[str],
+        key: Sequence[str],
+        changes: LiteralString | Composed,
+    ) -> Iterator[Copy]:
         stage = Identifier("pg_temp", f"stage_{name}")
         plain = Identifier(f"stage_{name}")
         self.cursor.execute(SQL(STAGE).format(stage=plain, table=self.table(name)))
-        self._copy(stage, columns, rows)
+        with self.cursor.copy(SQL(COPY).format(table=stage, columns=names(columns))) as copy:
+            yield copy
         self.cursor.execute(
             SQL(MERGE).format(
                 table=self.table(name),
@@ -81,14 +104,6 @@ class Target:
         )
         # The transaction may hold another batch. Not TRUNCATE, which writes the server's catalogue.
         self.cursor.execute(SQL(EMPTY).format(stage=stage))
-
-    def _copy(
-        self, table: Identifier, columns: Sequence[str], rows: Iterable[Sequence[Any]]
-    ) -> None:
-        query = SQL(COPY).format(table=table, columns=names(columns))
-        with self.cursor.copy(query) as copy:
-            for row in rows:
-                copy.write_row(row)
 
 
 class Projection(Protocol):
@@ -112,32 +127,34 @@ class Table(Generic[R]):
         self.row = row
         self.key = key
         self.columns = row.__struct_fields__
-        self._dump = [_dump_of(field.type) for field in msgspec.structs.fields(row)]
+        self._line = Lines(row)
 
     def load(self, target: Target, keys: Collection[UUID]) -> dict[UUID, R]:
         """Return the rows that exist."""
+        if not keys:
+            return {}
         query = SQL(LOAD).format(
             columns=names(self.columns), table=target.table(self.name), key=Identifier(self.key)
         )
         found = fetch(target.cursor, query, (list(keys),), self.row)
         return {getattr(row, self.key): row for row in found}
 
-    def append(self, target: Target, rows: Iterable[R]) -> None:
+    def append(self, target: Target, rows: Sequence[R]) -> None:
         """Write rows that cannot be there yet."""
-        target.copy(self.name, self.columns, map(self._fields, rows))
+        if rows:
+            target.copy_lines(self.name, self.columns, self._lines(rows))
 
-    def save(self, target: Target, rows: Iterable[R]) -> None:
+    def save(self, target: Target, rows: Sequence[R]) -> None:
         """Write rows, new or changed."""
+        if not rows:
+            return
         changes = SQL(", ").join(
             SQL("{0} = excluded.{0}").format(Identifier(column)) for column in self.columns
         )
-        target.merge(self.name, self.columns, (self.key,), map(self._fields, rows), changes)
+        target.merge_lines(self.name, self.columns, (self.key,), self._lines(rows), changes)
 
-    def _fields(self, row: R) -> list[Any]:
-        return [
-            value if dump is None or value is None else dump(value)
-            for value, dump in zip(msgspec.structs.astuple(row), self._dump, strict=True)
-        ]
+    def _lines(self, rows: Iterable[R]) -> str:
+        return "".join(map(self._line, rows))
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,11 +164,14 @@ class Folded(Generic[R]):
     Attributes:
         keys: which facts concern it, and whose row each moves.
         evolve: the row after the fact; None comes in where there is no row yet.
+        begins: the fact that makes a row, and stands once in its life, before all others: such a
+            row is neither looked for nor merged. None where a row may begin with any fact.
     """
 
     table: Table[R]
     keys: Mapping[type[Fact], Callable[[Event], UUID]]
     evolve: Callable[[R | None, Event], R]
+    begins: type[Fact] | None = None
 
     @property
     def tables(self) -> tuple[str, ...]:
@@ -164,19 +184,26 @@ class Folded(Generic[R]):
         concerned = [(keys[type(e.fact)](e), e) for e in events if type(e.fact) in keys]
         if not concerned:
             return
-        rows = self.table.load(target, {key for key, _ in concerned})
+        born = {key for key, event in concerned if type(event.fact) is self.begins}
+        rows = self.table.load(target, {key for key, _ in concerned} - born)
         changed: dict[UUID, R] = {}
         for key, event in concerned:
             changed[key] = self.evolve(changed.get(key, rows.get(key)), event)
-        self.table.save(target, changed.values())
+        self.table.append(target, [row for key, row in changed.items() if key in born])
+        self.table.save(target, [row for key, row in changed.items() if key not in born])
 
 
 @dataclass(frozen=True, slots=True)
 class Listed(Generic[R]):
-    """A projection of things that stay as they are: a row for each fact that makes one."""
+    """A projection of things that stay as they are: a row for each fact that makes one.
+
+    Attributes:
+        facts: the facts that may make one; None looks at every event.
+    """
 
     table: Table[R]
     make: Callable[[Told], R | None]
+    facts: frozenset[type[Fact]] | None = None
 
     @property
     def tables(self) -> tuple[str, ...]:
@@ -185,9 +212,9 @@ class Listed(Generic[R]):
 
     def fold(self, events: Sequence[Told], target: Target) -> None:
         """Write the batch's new rows."""
-        rows = [row for row in map(self.make, events) if row is not None]
-        if rows:
-            self.table.append(target, rows)
+        facts = self.facts
+        makers = events if facts is None else [e for e in events if type(e.fact) in facts]
+        self.table.append(target, [row for row in map(self.make, makers) if row is not None])
 
 
 def stream_of(event: Event) -> UUID:
@@ -233,12 +260,3 @@ def _whole_numbers(row: type[msgspec.Struct]) -> frozenset[str]:
         found = frozenset(f.name for f in fields if f.type in {int, int | None})
         _WHOLE[row] = found
     return found
-
-
-def _dump_of(form: Any) -> Callable[[Any], Any] | None:
-    """Say how a field is written where the driver does not know: lists of text, and JSON."""
-    if form == tuple[str, ...]:
-        return list
-    if getattr(form, "__origin__", None) in {dict, tuple}:
-        return lambda value: Jsonb(msgspec.to_builtins(value))
-    return None

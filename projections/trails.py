@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from psycopg import Connection
 
-    from ledger.decision import Event
+    from ledger.decision import Event, Fact
     from projections.log import Told
 
 REQUEST: Final = "SELECT * FROM read.request WHERE {where}"
@@ -80,12 +80,23 @@ class FxRow(msgspec.Struct, frozen=True):
     effective_at: datetime
 
 
+CONVERTING: Final[frozenset[type[Fact]]] = frozenset(
+    {
+        facts.DepositConfirmed,
+        facts.DepositConverted,
+        facts.PayoutSubmitted,
+        facts.FundsConverted,
+    }
+)
+"""The facts that may carry a conversion."""
+
+
 def _request(event: Told) -> RequestRow | None:
     if not event.request:
         return None
     key, _, contents = event.request.partition(":")
     return RequestRow(
-        event.position, UUID(hex=key), contents, event.facts, event.by, event.recorded_at
+        event.position, UUID(int=int(key, 16)), contents, event.facts, event.by, event.recorded_at
     )
 
 
@@ -138,8 +149,10 @@ def _fx(event: Event) -> FxRow | None:
 
 
 REQUESTS: Final = Listed(Table("request", RequestRow, "position"), _request)
-REVIEWS_OPENED: Final = Listed(Table("review", ReviewRow, "position"), _review)
-FX: Final = Listed(Table("fx", FxRow, "position"), _fx)
+REVIEWS_OPENED: Final = Listed(
+    Table("review", ReviewRow, "position"), _review, frozenset({facts.ReviewOpened})
+)
+FX: Final = Listed(Table("fx", FxRow, "position"), _fx, CONVERTING)
 
 
 def request(connection: Connection[Any], key: bytes) -> RequestRow | None:

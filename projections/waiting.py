@@ -10,6 +10,7 @@ import msgspec
 import psycopg
 from psycopg.sql import SQL, Identifier
 
+from ledger.store.dial import dial
 from ledger.store.limits import POLL_S
 from ledger.store.session import KEEPALIVE
 from ledger.store.watch import Head
@@ -19,6 +20,8 @@ from projections.runner import CHANNEL
 
 if TYPE_CHECKING:
     from psycopg import Connection
+
+    from ledger.store.dial import Dsn
 
 POSITION: Final = """
 SELECT coalesce(max(notification_id), 0) FROM read.tracking WHERE application_name = %s
@@ -52,7 +55,7 @@ def lag(connection: Connection[Any]) -> Lag:
 class ReadPosition:
     """Watches how far the read models are. A lost notification costs one poll."""
 
-    def __init__(self, dsn: str) -> None:
+    def __init__(self, dsn: Dsn) -> None:
         """Prepare; `start` begins to watch.
 
         Args:
@@ -84,7 +87,7 @@ class ReadPosition:
             self._closing.wait(POLL_S)
 
     def _follow(self) -> None:
-        with psycopg.connect(self._dsn, autocommit=True, **KEEPALIVE) as connection:
+        with dial(self._dsn, **KEEPALIVE) as connection:
             connection.execute(SQL("LISTEN {}").format(Identifier(CHANNEL)))
             while not self._closing.is_set():
                 self._head.advance(position(connection))

@@ -203,6 +203,7 @@ WITHDRAWALS: Final = Folded(
         stream_of,
     ),
     _evolve,
+    begins=facts.WithdrawalRequested,
 )
 
 

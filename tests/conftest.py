@@ -16,6 +16,9 @@ from psycopg import sql
 
 from adapters.database.embedded import EmbeddedPostgres
 from adapters.database.roles import Database, prepare_embedded
+from adapters.secrets import provision
+from adapters.secrets.openbao import OpenBao
+from tests.vault import Corner
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -79,6 +82,20 @@ def durable_postgres(tmp_path: Path) -> Iterator[Callable[..., EmbeddedPostgres]
             return servers.enter_context(server)
 
         yield make
+
+
+@pytest.fixture(scope="session")
+def openbao(fast_folder: Path) -> Iterator[OpenBao]:
+    """One OpenBao server for this test process. A test that closes it opens it again."""
+    with OpenBao(fast_folder / "openbao") as server:
+        provision.enable(server.administrator())
+        yield server
+
+
+@pytest.fixture
+def corner(openbao: OpenBao) -> Corner:
+    """This test's own corner of the vault."""
+    return Corner(openbao)
 
 
 @contextlib.contextmanager

@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
+from api.problems import DOOR
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
@@ -268,7 +270,14 @@ def errors_page(codes: set[Code]) -> str:
         "`ledger/errors.py`, HTTP statuses in `api/problems.py`.\n\n"
         "| code | refusal | says |\n|---|---|---|\n"
     )
-    return head + "\n".join(rows) + "\n"
+    doors = [f"| `{code}` | {s.status} | {s.detail} |" for code, s in sorted(DOOR.items())]
+    return head + "\n".join(rows) + DOORS + "\n".join(doors) + "\n"
+
+
+DOORS = (
+    "\n\n## Codes of the door\n\nWhat the API refuses before any rule of the books is asked.\n\n"
+    "| code | status | says |\n|---|---|---|\n"
+)
 
 
 # --- the rules hold

@@ -186,9 +186,9 @@ class Tree:
 # --- checkpoints
 
 
-def checkpoints_in(folder: Path, origin: str, key: str) -> dict[int, bytes]:
-    """Read the signed roots by size."""
-    public, key_hash = _key(key, origin)
+def checkpoints_in(folder: Path, origin: str, keys: list[str]) -> dict[int, bytes]:
+    """Read the signed roots by size. Any of the keys may have signed: they are rotated."""
+    known = {key_hash: public for public, key_hash in (_key(key, origin) for key in keys)}
     found = {}
     for path in sorted(folder.glob("*.checkpoint")):
         note = NOTE.fullmatch(path.read_bytes().decode("utf-8", "replace"))
@@ -196,9 +196,9 @@ def checkpoints_in(folder: Path, origin: str, key: str) -> dict[int, bytes]:
             raise Bad(0, f"{path.name} is no checkpoint of {origin}")
         try:
             signature = base64.b64decode(note["signature"], validate=True)
-            if signature[:4] != key_hash:
+            if signature[:4] not in known:
                 raise InvalidSignature
-            public.verify(signature[4:], note["text"].encode())
+            known[signature[:4]].verify(signature[4:], note["text"].encode())
             root = base64.b64decode(note["root"], validate=True)
         except (InvalidSignature, ValueError):
             raise Bad(0, f"{path.name} is not signed by this key") from None
@@ -252,7 +252,11 @@ def main() -> int:
     parser.add_argument("dump", type=Path, help="the file of `counterfoil export --format raw`")
     parser.add_argument("--origin", required=True, help="counterfoil/ENTITY/log")
     parser.add_argument("--checkpoints", type=Path, help="the folder of its *.checkpoint files")
-    parser.add_argument("--key", help="the public key as `counterfoil checkpoints` prints it")
+    parser.add_argument(
+        "--key",
+        action="append",
+        help="a public key as `counterfoil checkpoints` prints it; again for each earlier one",
+    )
     asked = parser.parse_args()
     try:
         if (asked.checkpoints is None) != (asked.key is None):

@@ -1,4 +1,7 @@
-"""Checkpoints as files written once: `000000001234.checkpoint`, durable when `keep` ends."""
+"""Checkpoints as files written once: `000000001234.checkpoint`, durable when `keep` ends.
+
+Beside them `newest.edge`: what a start needs of the tree, so that it does not read the whole log.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 SUFFIX: Final = ".checkpoint"
+EDGE: Final = "newest.edge"
 ASIDE: Final = "superseded-"
 _DIGITS: Final = 12
 _READ_ONLY: Final = 0o444
@@ -65,6 +69,17 @@ class CheckpointDirectory:
     def aside(self) -> int:
         """Count what was set aside."""
         return sum(1 for _ in self._folder.glob(f"{ASIDE}*/*{SUFFIX}"))
+
+    def keep_edge(self, written: bytes) -> None:
+        """Put the edge in the place of the one before. One that is lost costs a walk."""
+        path = self._folder / f".{EDGE}"
+        path.write_bytes(written)
+        path.rename(self._folder / EDGE)
+
+    def edge(self) -> bytes | None:
+        """Return the edge that is kept, if any."""
+        path = self._folder / EDGE
+        return path.read_bytes() if path.exists() else None
 
     def _path(self, size: int) -> Path:
         return self._folder / f"{size:0{_DIGITS}}{SUFFIX}"

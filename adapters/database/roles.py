@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
 import psycopg
@@ -14,9 +14,10 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from adapters.database.binaries import VERSION_MIN
 from adapters.database.cluster import SUPERUSER
 from adapters.database.embedded import EmbeddedPostgres
-from adapters.database.errors import RolesMissing, ServerTooOld, UrlUnreadable
+from adapters.database.errors import RolesMissing, ServerTooOld, UrlUnreadable, UrlUnsafe
 from adapters.database.keeper import kept_alive
 from adapters.database.migrate import migrate
+from adapters.transport import TransportRefused, refuse_open_database
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -24,7 +25,8 @@ if TYPE_CHECKING:
 
 ROLES = (
     "migrator",  # owns the schemas and tables of the book
-    "book_writer",  # appends, and reads what it needs to decide
+    "book_writer",  # appends to the book, and reads what it needs to decide
+    "access_writer",  # appends to the access log, and nothing else
     "projector",  # reads the log, owns the read models
     "finance_reader",  # reads the read models
     "audit_reader",  # reads the log, the access log and the read models
@@ -87,6 +89,21 @@ def ensure_database(admin_dsn: str, dbname: str) -> None:
                 _execute(connection, "CREATE DATABASE {name}", name=sql.Identifier(dbname))
 
 
+def refuse_open_urls(url: str, environ: Mapping[str, str]) -> None:
+    """Refuse addresses, that of a role too, that are neither this machine nor verified TLS.
+
+    Raises:
+        UrlUnsafe: one is not.
+    """
+    given = {f"DATABASE_URL_{role.upper()}" for role in ROLES}
+    urls = {"DATABASE_URL": url} | {name: environ[name] for name in given if environ.get(name)}
+    for name, each in sorted(urls.items()):
+        try:
+            refuse_open_database(name, each, environ)
+        except TransportRefused as refused:
+            raise UrlUnsafe(str(refused)) from None
+
+
 def refuse_old_server(dsn: str) -> None:
     """Refuse a server older than what we run on.
 
@@ -108,9 +125,9 @@ def refuse_old_server(dsn: str) -> None:
 class Database:
     """A migrated database, and how each role reaches it."""
 
-    admin_dsn: str
+    admin_dsn: str = field(repr=False)
     """The login that migrates; nothing else uses it."""
-    role_dsns: Mapping[str, str]
+    role_dsns: Mapping[str, str] = field(repr=False)
 
     def dsn(self, role: str) -> str:
         """Give the connection string for one of `ROLES`."""
@@ -166,6 +183,7 @@ def open_database(
         DatabaseUnavailable: in the words of `errors.py`.
     """
     if url is not None:
+        refuse_open_urls(url, environ)
         refuse_old_server(url)
         ensure_roles(url, {})
         migrate(url)

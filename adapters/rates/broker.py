@@ -1,8 +1,8 @@
 """The broker's own prices: published by its desk, append-only, in force from their `quoted_at`.
 
 A price outside the band around a second source is parked: it is kept, it is never dealt on, and it
-shuts its pair until a better one is published. The former price is not dealt on in its stead: if
-the market really moved, that would be a gift.
+shuts its pair until a better one is published, or a second person publishes the same. The former
+price is not dealt on in its stead: if the market really moved, that would be a gift.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ from ledger.money import Money
 from payments.rates import Band, Terms, missing, refuse_same
 
 MAX_AGE_S: Final = 60
+TWO_PEOPLE: Final = "own desk, two people"
+"""The source of a price that two people of the desk have published: no band parks it."""
 WEEKEND_LABEL: Final = "weekend: last good"
 _TICK: Final = timedelta(microseconds=1)
 
@@ -105,7 +107,7 @@ class BrokerRates:
             if quote.quoted_at <= last.quoted_at:
                 detail = "a price is later than the last one of its pair"
                 raise QuoteRefused(detail, code="quote_out_of_order")
-        prices.append(Published(quote, parked=not self._in_band(quote)))
+        prices.append(Published(quote, parked=self.parks(quote)))
         return prices[-1]
 
     @property
@@ -143,14 +145,15 @@ class BrokerRates:
         pair = f"{quote.base}/{quote.quote}"
         return Terms(pair, self.desk.markup_bps.get(pair, self.desk.markup_other_bps))
 
-    def _in_band(self, quote: Quote) -> bool:
-        if self.desk.band is None:
-            return True
+    def parks(self, quote: Quote) -> bool:
+        """Tell whether a price would be parked: one person's word, and outside the band."""
+        if self.desk.band is None or quote.source == TWO_PEOPLE:
+            return False
         try:
             self.desk.band.check(quote, quote.quoted_at)
         except QuoteRefused:
-            return False
-        return True
+            return True
+        return False
 
     def _over_weekend(self, last: Quote, asleep: Closure) -> Quote:
         """Give the last price until the market opens: fresh at the close, or said since."""

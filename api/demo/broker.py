@@ -61,6 +61,14 @@ class Broker:
         answer: dict[str, Any] = await self.aside(call)
         return answer
 
+    async def text(self, role: Role, path: str) -> str:
+        """Read what is no JSON, as a role."""
+        token = f"Bearer {self._token(role, None)}"
+        text: str = await self.aside(
+            partial(self._lines.call, "GET", path, plain=True, Authorization=token)
+        )
+        return text
+
     async def all(self, act: Callable[..., Awaitable[Any]], each: Iterable[Any]) -> list[Any]:
         """Do the same for each, many at a time."""
         return await asyncio.gather(*(act(one) for one in each))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import tempfile
 import time
 from decimal import Decimal
@@ -10,8 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from adapters.psp.stripe.simulator.clock import ManualClock
+from adapters.secrets.openbao import VaultProgramMissing, find_program
 from api.bootstrap import open_house, working
-from api.demo import friday, weekend
+from api.demo import friday, rotation, weekend
 from api.demo.broker import Broker
 from api.demo.figures import SEED
 from api.demo.paper import Paper
@@ -29,15 +31,19 @@ from api.demo.sandbox import (
 )
 from api.demo.stripe_process import StripeProcess
 from api.devtokens import AUDIENCE, ISSUER, DevIssuer
+from api.sandbox_vault import open_vaulted_house
 from api.serve import serving
 from api.settings import MerchantSettings, PatienceSettings, Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterator
+
+    from api.bootstrap import Clock, House
+    from api.sandbox_vault import Moved
 
 STAGES: tuple[Callable[[Day], Awaitable[None]], ...] = (
     friday.clients_come,
-    friday.deposits_arrive,
+    rotation.deposits_arrive,
     friday.withdrawals_are_asked_for,
     friday.verification_clears_what_waits,
     friday.payouts_come_back,
@@ -63,21 +69,35 @@ def play(size: Size = SMALL, *, json: bool = False) -> int:
                 "COUNTERFOIL_STRIPE_STRIPE_EU_WEBHOOK_SECRETS": WEBHOOK_SECRET,
             }
             with (
-                open_house(settings, environ=environ, clock=clock) as house,
+                _opened(settings, environ, clock) as (house, moved),
                 working(house),
                 serving(house, port=0) as url,
             ):
-                stripe.tell(
-                    "send_webhooks_to",
-                    url=f"{url}/webhooks/stripe/{MERCHANT}",
-                    secret=WEBHOOK_SECRET,
-                )
+                hook = f"{url}/webhooks/stripe/{MERCHANT}"
+                stripe.tell("send_webhooks_to", url=hook, secret=WEBHOOK_SECRET)
                 day = Day(house, stripe, Broker(url, issuer, ENTITY), clock, paper, size)
+                if moved is not None:
+                    day.rotations = rotation.Rotations(day, moved, hook)
                 asyncio.run(_play(day))
                 paper.stage("The books", clock())
                 held = prove(house, paper)
                 paper.end(house, day.broker.calls, time.monotonic() - began, held=held)
                 return 0 if held else 1
+
+
+@contextlib.contextmanager
+def _opened(
+    settings: Settings, environ: dict[str, str], clock: Clock
+) -> Iterator[tuple[House, Moved | None]]:
+    """Open the house; its secrets come from a vault where OpenBao is installed."""
+    try:
+        find_program()
+    except VaultProgramMissing:
+        with open_house(settings, environ=environ, clock=clock) as house:
+            yield house, None
+        return
+    with open_vaulted_house(settings, environ, clock=clock, keys=True) as opened:
+        yield opened
 
 
 def _settings(home: Path, issuer: DevIssuer, stripe_url: str) -> Settings:

@@ -37,9 +37,16 @@ class Lines:
             line.close()
 
     def call(
-        self, method: str, path: str, *, body: Any = None, query: Any = None, **headers: str
+        self,
+        method: str,
+        path: str,
+        *,
+        body: Any = None,
+        query: Any = None,
+        plain: bool = False,
+        **headers: str,
     ) -> Any:
-        """Call, and read the JSON answer.
+        """Call, and read the answer: JSON, or plain text.
 
         Args:
             headers: by name, with `_` for `-`.
@@ -56,7 +63,8 @@ class Lines:
         line = self._line()
         line.request(method, where, raw, said)
         answer = line.getresponse()
-        read = json.loads(answer.read() or b"null")
+        raw = answer.read()
+        read = raw.decode() if plain else json.loads(raw or b"null")
         if answer.status >= _ERRORS:
             raise Refused(answer.status, read if isinstance(read, dict) else {})
         return read

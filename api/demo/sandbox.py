@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from api.bootstrap import House
     from api.demo.broker import Broker
     from api.demo.paper import Paper
+    from api.demo.rotation import Rotations
     from api.demo.stripe_process import StripeProcess
 
 BEGINS: Final = datetime(2026, 10, 23, 6, 30, tzinfo=UTC)
@@ -82,6 +83,7 @@ class Day:
     paper: Paper
     size: Size
     told: Counter[str] = field(default_factory=Counter)
+    rotations: Rotations | None = None
     people: list[Person] = field(default_factory=list)
     # The same day in every run: no place for a secret.
     chance: random.Random = field(default_factory=lambda: random.Random(SEED))  # noqa: S311

@@ -133,6 +133,12 @@ def read_balances(
             after=after,
             limit=asked.limit,
         )
+    touched(
+        request,
+        "read balances",
+        clients=[owner_of(Account(r.account)) for r in found.rows if r.kind.startswith("client:")],
+        accounts=[row.account for row in found.rows],
+    )
     return page_of(front.house, found, _balance, listing)
 
 

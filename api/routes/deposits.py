@@ -183,6 +183,7 @@ def list_deposits(
         found = rows.deposits(
             connection, client=client, status=asked.status, after=after, limit=asked.limit
         )
+    touched(request, "listed deposits", clients=[row.client for row in found.rows])
     return page_of(front.house, found, _in_full, listing)
 
 

@@ -84,6 +84,7 @@ def list_disputes(
                 after=after,
                 limit=asked.limit,
             )
+    touched(request, "listed disputes", clients=[row.client for row in found.rows])
     return page_of(front.house, found, lambda row: _view(front, row), listing)
 
 

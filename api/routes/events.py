@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+import re
+from typing import TYPE_CHECKING, Annotated, Final
 from uuid import UUID
 
 from fastapi import Query
@@ -20,7 +21,12 @@ from ledger.store.chain import Row, moment
 from ledger.store.rows import row_of
 from projections.log import ROWS_AFTER
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 ROUTER: Final = StrictRouter(prefix="/v1/events", tags=["books"])
+_ID: Final = rb"([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})"
+_CLIENT: Final = re.compile(rb'"client":"' + _ID + rb'"|:client:[a-z-]+:' + _ID)
 
 
 class EventView(View):
@@ -61,8 +67,15 @@ def read_events(
     touched(request, "read events")
     with front.reads.log() as connection, connection.cursor(binary=True) as cursor:
         rows = [row_of(fields) for fields in cursor.execute(ROWS_AFTER, (asked.after, asked.limit))]
+    touched(request, "read events", clients=clients_in(row.state for row in rows))
     after = rows[-1].position if rows else asked.after
     return Events(events=[_view(row) for row in rows], after=after)
+
+
+def clients_in(states: Iterable[bytes]) -> set[str]:
+    """Name the clients that stored facts speak of: by the field, or by their accounts."""
+    found = (match for state in states for match in _CLIENT.finditer(state))
+    return {(match[1] or match[2]).decode() for match in found}
 
 
 def _view(row: Row) -> EventView:

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Annotated, Final
 
+import msgspec
 from pydantic import AwareDatetime, StringConstraints
 from starlette.requests import Request
 
+from adapters.rates.broker import TWO_PEOPLE
 from api.access import touched
 from api.bodies import RequestModel, StrictRouter
 from api.caller import Caller
 from api.commands import Write, new_id
-from api.decisions import pair_stream, publish
+from api.decisions import must_be_next, pair_stream, publish
 from api.front import AtFront
 from api.security import Needs
 from api.views import Number, Recorded
 from api.words import CurrencyText, IdempotencyKey
+from compliance.four_eyes import agreed, wish
 from ledger.decision import Decision
 from ledger.facts import RatePublished
 from ledger.fx import Quote
@@ -45,13 +48,17 @@ class NewRate(RequestModel):
 
 
 class RateView(Recorded):
-    """A price in force, or parked: outside of the band it shuts its pair."""
+    """A price that waits for a second person, is in force, or is parked.
+
+    Outside of the band it is parked while it waits: it shuts its pair.
+    """
 
     pair: str
     bid: Number
     ask: Number
-    quoted_at: AwareDatetime
-    valid_until: AwareDatetime
+    quoted_at: AwareDatetime | None
+    valid_until: AwareDatetime | None
+    waiting: bool
     parked: bool
 
 
@@ -63,35 +70,50 @@ async def publish_rate(
     key: IdempotencyKey,
     front: AtFront,
 ) -> RateView:
-    """Publish a price of the broker's own; outside the band it is parked. One person, so far."""
+    """Publish a price of the broker's own: in force when a second person publishes the same.
+
+    One that lies outside of the band shuts its pair until then.
+    """
     house = front.house
     touched(request, "published rate")
-    now = house.clock()
-    price = Quote(
+    price = _price(body, house.clock(), house.settings.rate_max_age_s)
+    stream = pair_stream(caller.entity, price.base, price.quote)
+    asked = wish(stream.id, "publish")
+    parked = house.broker.parks(price)
+
+    def decide(decision: Decision) -> None:
+        what = f"{price.base}/{price.quote} {price.bid.normalize():f}/{price.ask.normalize():f}"
+        by_two = agreed(decision, asked, what, caller.subject)
+        must_be_next(decision, caller.entity, price)
+        if by_two:
+            publish(decision, caller.entity, msgspec.structs.replace(price, source=TWO_PEOPLE))
+        elif parked:
+            publish(decision, caller.entity, price)
+
+    receipt = await Write(request, caller, key, body).submit(front, decide, stream, asked)
+    fact = receipt.first(RatePublished)
+    if fact is not None and not receipt.replayed:
+        house.broker.publish(fact.quote)
+    return RateView(
+        pair=f"{price.base}/{price.quote}",
+        bid=price.bid,
+        ask=price.ask,
+        quoted_at=None if fact is None else fact.quote.quoted_at,
+        valid_until=None if fact is None else fact.quote.valid_until,
+        waiting=fact is None or fact.quote.source != TWO_PEOPLE,
+        parked=fact is not None and fact.quote in house.broker.parked,
+        position=receipt.position,
+    )
+
+
+def _price(body: NewRate, now: datetime, max_age_s: int) -> Quote:
+    return Quote(
         base=usable_asset(body.base, now.date()).code,
         quote=usable_asset(body.quote, now.date()).code,
         bid=Decimal(body.bid),
         ask=Decimal(body.ask),
         source=SOURCE,
         quoted_at=now,
-        valid_until=now + timedelta(seconds=house.settings.rate_max_age_s),
+        valid_until=now + timedelta(seconds=max_age_s),
         quote_id=str(new_id(now)),
-    )
-
-    def decide(decision: Decision) -> None:
-        publish(decision, caller.entity, price)
-
-    stream = pair_stream(caller.entity, price.base, price.quote)
-    receipt = await Write(request, caller, key, body).submit(front, decide, stream)
-    published = receipt.only(RatePublished).quote
-    if not receipt.replayed:
-        house.broker.publish(published)
-    return RateView(
-        pair=f"{published.base}/{published.quote}",
-        bid=published.bid,
-        ask=published.ask,
-        quoted_at=published.quoted_at,
-        valid_until=published.valid_until,
-        parked=published in house.broker.parked,
-        position=receipt.position,
     )

@@ -50,4 +50,5 @@ def list_reviews(
     after = place_in(front.house, asked, listing)
     with front.reads.models(asked.after) as connection:
         found = rows.reviews(connection, subject=asked.subject, after=after, limit=asked.limit)
+    touched(request, "listed reviews", things=[row.subject for row in found.rows])
     return page_of(front.house, found, ReviewView.model_validate, listing)

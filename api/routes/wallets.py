@@ -18,10 +18,12 @@ from api.security import Needs
 from api.views import Recorded, View, plain
 from api.words import PAGE_MAX, CurrencyText, Fresh, Id, IdempotencyKey, Reference
 from clients.client import client_stream, require_client
+from compliance.four_eyes import agreed, wish
 from ledger.decision import Decision
-from ledger.errors import NotFound
+from ledger.errors import Conflict, NotFound
+from ledger.facts import WalletUnfrozen
 from ledger.ids import ClientId
-from ledger.wallet import freeze, unfreeze, wallet
+from ledger.wallet import freeze, require_wallet, unfreeze, wallet
 from projections.balances import Wallet, balances, wallets
 from projections.clients import client as find_client
 
@@ -32,16 +34,16 @@ class Freeze(RequestModel):
     """Freeze a wallet, or lift the freeze. `reason` refers to the case, it does not tell it."""
 
     currency: CurrencyText
-    frozen: bool
     reason: Reference
 
 
 class Frozen(Recorded):
-    """Whether the wallet may be used."""
+    """Whether the wallet may be used, and whether lifting waits for another person."""
 
     client: UUID
     currency: str
     frozen: bool
+    awaits_second_person: bool = False
 
 
 class WalletView(View):
@@ -76,23 +78,52 @@ async def freeze_wallet(
     key: IdempotencyKey,
     front: AtFront,
 ) -> Frozen:
-    """Freeze a wallet, or lift the freeze: a person's word. Credits still arrive."""
+    """Freeze a wallet. Credits still arrive."""
     whose = ClientId(client)
-    touched(request, "froze wallet" if body.frozen else "unfroze wallet", client=whose)
+    touched(request, "froze wallet", client=whose)
 
     def decide(decision: Decision) -> None:
         require_client(decision, whose, caller.entity)
-        change = freeze if body.frozen else unfreeze
-        change(decision, caller.entity, whose, body.currency, body.reason)
+        freeze(decision, caller.entity, whose, body.currency, body.reason)
 
     receipt = await Write(request, caller, key, body).submit(
-        front,
-        decide,
-        client_stream(whose),
-        wallet(caller.entity, whose, body.currency),
+        front, decide, client_stream(whose), wallet(caller.entity, whose, body.currency)
     )
+    return Frozen(client=whose, currency=body.currency, frozen=True, position=receipt.position)
+
+
+@ROUTER.post("/{client}/unfreeze")
+async def unfreeze_wallet(
+    request: Request,
+    client: Id,
+    body: Freeze,
+    caller: Annotated[Caller, Needs("clients:unfreeze")],
+    key: IdempotencyKey,
+    front: AtFront,
+) -> Frozen:
+    """Lift a freeze: done when a second person asks the same, for the same reason."""
+    whose = ClientId(client)
+    touched(request, "asked to unfreeze wallet", client=whose)
+    frozen = wallet(caller.entity, whose, body.currency)
+    asked = wish(frozen.id, "unfreeze")
+
+    def decide(decision: Decision) -> None:
+        require_client(decision, whose, caller.entity)
+        if not require_wallet(decision, caller.entity, whose, body.currency).frozen:
+            raise Conflict("the wallet is not frozen", code="not_frozen")
+        if agreed(decision, asked, body.reason, caller.subject):
+            unfreeze(decision, caller.entity, whose, body.currency, body.reason)
+
+    receipt = await Write(request, caller, key, body).submit(
+        front, decide, client_stream(whose), frozen, asked
+    )
+    lifted = any(isinstance(event.fact, WalletUnfrozen) for event in receipt.events)
     return Frozen(
-        client=whose, currency=body.currency, frozen=body.frozen, position=receipt.position
+        client=whose,
+        currency=body.currency,
+        frozen=not lifted,
+        awaits_second_person=not lifted,
+        position=receipt.position,
     )
 
 

@@ -8,6 +8,7 @@ from typing import Annotated, Final, Literal
 from starlette.requests import Request
 from starlette.responses import Response
 
+from adapters.secrets.keeper import Health
 from api.bodies import StrictRouter
 from api.caller import Caller
 from api.front import WATCH_S, AtFront, Front
@@ -33,6 +34,8 @@ class Ready(View):
     """The house can serve."""
 
     status: Literal["ready"] = "ready"
+    degraded: bool = False
+    """Something that nobody waits for stands still: `/metrics` and our log tell what."""
 
 
 @ROUTER.get("/healthz")
@@ -44,8 +47,7 @@ async def healthz() -> Alive:
 @ROUTER.get("/readyz")
 def readyz(front: AtFront) -> Ready:
     """Say that the books can be read and written. Which check failed is in our log only."""
-    # First the one that is told within a second that the database is away.
-    for name, check in (("read models", _models), ("book", _book), ("access log", _access)):
+    for name, check in CHECKS.items():
         try:
             held = check(front)
         except Exception:
@@ -54,7 +56,8 @@ def readyz(front: AtFront) -> Ready:
         if not held:
             LOG.warning("not ready: %s", name)
             raise ApiProblem("not_ready")
-    return Ready()
+    aged = front.house.secrets.health() is not Health.FRESH
+    return Ready(degraded=aged or bool(front.house.upkeep.failing))
 
 
 @ROUTER.get("/metrics", response_class=Response)
@@ -68,7 +71,7 @@ def metrics(
 
 
 def _book(front: Front) -> bool:
-    return front.house.book.head() > 0
+    return front.house.book.head() > 0 and not front.house.book.ailing
 
 
 def _models(front: Front) -> bool:
@@ -77,4 +80,22 @@ def _models(front: Front) -> bool:
 
 
 def _access(front: Front) -> bool:
-    return front.house.access.head() > 0
+    return front.house.access.head() > 0 and not front.house.access.ailing
+
+
+def _evidence(front: Front) -> bool:
+    return front.house.upkeep.sound
+
+
+def _secrets(front: Front) -> bool:
+    return front.house.secrets.health() in {Health.FRESH, Health.DEGRADED}
+
+
+# First the one that is told within a second that the database is away.
+CHECKS: Final = {
+    "read models": _models,
+    "book": _book,
+    "access log": _access,
+    "evidence": _evidence,
+    "secrets": _secrets,
+}

@@ -129,6 +129,7 @@ def list_withdrawals(
         found = rows.withdrawals(
             connection, client=client, phase=asked.status, after=after, limit=asked.limit
         )
+    touched(request, "listed withdrawals", clients=[row.client for row in found.rows])
     full = partial(in_full, with_reasons=caller.role in REASONS_FOR)
     return page_of(front.house, found, full, listing)
 

@@ -15,14 +15,21 @@ if TYPE_CHECKING:
 CHECKOUT: Final = Path(__file__).resolve().parents[2]
 
 
-def bench_book(out: Output, *, quick: bool, seed: int) -> int:
-    """Measure durable movements a second beside pgbench on the same server."""
-    if not (CHECKOUT / "tests" / "benchmarks" / "book.py").is_file():
+def bench(out: Output, name: str, *, quick: bool, seed: int, events: int | None = None) -> int:
+    """Measure beside pgbench on the same server.
+
+    Args:
+        name: the benchmark: a module of `tests.benchmarks` with a function `run`.
+        quick: within 40 seconds.
+        events: how long a log to read; only for the benchmarks that read one.
+    """
+    if not (CHECKOUT / "tests" / "benchmarks" / f"{name}.py").is_file():
         raise SettingsRefused("benchmarks are part of a checkout, and this is none")
     if str(CHECKOUT) not in sys.path:
         sys.path.insert(0, str(CHECKOUT))
-    benchmark = importlib.import_module("tests.benchmarks.book")
-    figures: dict[str, Any] = benchmark.run(quick=quick, seed=seed, tell=out.say)
+    benchmark = importlib.import_module(f"tests.benchmarks.{name}")
+    more = {} if events is None else {"events": events}
+    figures: dict[str, Any] = benchmark.run(quick=quick, seed=seed, tell=out.say, **more)
     out.data(figures)
     rows = [
         (f"{group}.{name}", f"{value}")

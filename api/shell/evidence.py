@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import psycopg
 
-from api.checkpointer import kept_in, key_of, store_of
+from api.checkpoint_keys import trusted_keys
+from api.checkpointer import kept_in, store_of
 from api.shell.opening import books_at
 from ledger.checkpoints import Difference, LogDiffers, NoCheckpoint, Trail, origin, verifier_key
 from ledger.ids import EntityId
@@ -40,13 +41,13 @@ _CALLED: Final = {"log": "the log", "access": "the record of access"}
 def checkpoint_check(settings: Settings, connection: Connection[Any], log: str) -> Check:
     """Compare a log with every one of its checkpoints."""
     name = f"{_CALLED[log]} is the one of its checkpoints"
-    store, key = store_of(settings, log), key_of(settings)
-    if key is None:
+    store, keys = store_of(settings, log), trusted_keys(settings)
+    if not keys:
         kept = sum(1 for _ in store.kept())
         detail = f"{kept} are there, and no key to verify them" if kept else "none yet"
         return Check(name, held=not kept, detail=detail)
     # The folder is read before the log, which may grow meanwhile and never shrinks.
-    checkpoints, strangers = kept_in(store, origin(EntityId(settings.entity), log), key)
+    checkpoints, strangers = kept_in(store, origin(EntityId(settings.entity), log), *keys)
     trail = Trail(checkpoints)
     try:
         for digest in digests(connection, LOGS[log]):
@@ -66,17 +67,19 @@ def checkpoint_check(settings: Settings, connection: Connection[Any], log: str) 
 
 def show_checkpoints(settings: Settings, out: Output, log: str) -> int:
     """List the checkpoints of a log, and the key that verifies them; 1: some are not ours."""
-    key, name = key_of(settings), origin(EntityId(settings.entity), log)
-    if key is None:
+    keys, name = trusted_keys(settings), origin(EntityId(settings.entity), log)
+    if not keys:
         raise NoCheckpoint(f"no checkpoint was made in {settings.home} yet")
-    checkpoints, strangers = kept_in(store_of(settings, log), name, key)
-    public = verifier_key(name, key.public)
+    checkpoints, strangers = kept_in(store_of(settings, log), name, *keys)
+    public, *earlier = [verifier_key(name, key.public) for key in keys]
     told = [{"size": each.size, "root": each.root.hex()} for each in checkpoints]
-    out.data({"key": public, "checkpoints": told, "strangers": strangers})
+    out.data({"key": public, "earlier": earlier, "checkpoints": told, "strangers": strangers})
     out.table(("size", "root"), [(str(each.size), each.root.hex()) for each in checkpoints])
     for size, why in strangers.items():
         out.check(f"checkpoint of {size}", why, held=False)
     out.say(f"verify them with {public}")
+    for each in earlier:
+        out.say(f"and with the earlier {each}")
     return 1 if strangers else 0
 
 
@@ -126,8 +129,8 @@ def prove_growth(settings: Settings, out: Output, earlier: int, later: int) -> i
 
 
 def _checkpoints(settings: Settings) -> list[Checkpoint]:
-    key, name = key_of(settings), origin(EntityId(settings.entity), LOG.name)
-    return [] if key is None else kept_in(store_of(settings, LOG.name), name, key).checkpoints
+    keys, name = trusted_keys(settings), origin(EntityId(settings.entity), LOG.name)
+    return kept_in(store_of(settings, LOG.name), name, *keys).checkpoints
 
 
 @contextlib.contextmanager

@@ -15,6 +15,7 @@ from api.settings import SettingsRefused
 from api.shell.opening import books_at, log_of, reading
 from ledger.store.tables import LOGS
 from projections import export as exports
+from projections.beancount import beancount
 from projections.log import LOG, head, stored_rows, walk
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ P = TypeVar("P", bound="Event | Row")
 
 FORMATS: Final[dict[str, Callable[[Iterable[Event]], Iterator[str]]]] = {
     "hledger": exports.hledger,
+    "beancount": beancount,
     "csv": exports.csv_lines,
 }
 RAW: Final = "raw"

@@ -30,9 +30,14 @@ class Output:
 
     def __init__(self, *, json: bool = False) -> None:
         self.json = json
-        self._words = _Terminal(file=sys.stdout, quiet=json, highlight=False, soft_wrap=True)
-        self._tables = _Terminal(file=sys.stdout, quiet=json, highlight=False, width=WIDTH)
-        self._errors = _Terminal(file=sys.stderr, highlight=False, soft_wrap=True)
+        # Rich would turn the `:bank:` of an account's path into a picture.
+        self._words = _Terminal(
+            file=sys.stdout, quiet=json, highlight=False, emoji=False, soft_wrap=True
+        )
+        self._tables = _Terminal(
+            file=sys.stdout, quiet=json, highlight=False, emoji=False, width=WIDTH
+        )
+        self._errors = _Terminal(file=sys.stderr, highlight=False, emoji=False, soft_wrap=True)
 
     def say(self, words: str = "") -> None:
         """Write a line for a person."""

@@ -10,6 +10,7 @@ import psycopg
 from api import vocabulary
 from api.shell.evidence import checkpoint_check
 from api.shell.opening import books_at, log_of
+from api.shell.recorded import record_command
 from clients.client import CLIENT
 from clients.trading_account import TRADING_ACCOUNT
 from compliance.kyc import KYC
@@ -50,7 +51,7 @@ KINDS = (
 def verify(settings: Settings, out: Output) -> int:
     """Verify chains, entries, checkpoints, read models and snapshots; 1: not all hold."""
     entity = EntityId(settings.entity)
-    with books_at(settings) as database:
+    with books_at(settings, recorded=False) as database:
         folding = _folding(database)
         with (
             psycopg.connect(database.dsn("audit_reader"), autocommit=True) as connection,
@@ -71,6 +72,8 @@ def verify(settings: Settings, out: Output) -> int:
             # Opening a book that is not sound could write to it.
             with log_of(settings, database, "log") as book:
                 checks.append(_snapshots(book.wrong_snapshots(KINDS)))
+            with log_of(settings, database, "access") as access:
+                record_command(access)
     held = all(check.held for check in checks)
     out.data(msgspec.to_builtins(report) | {"checks": checks, "held": held})
     for check in checks:

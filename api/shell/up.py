@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
 import os
 import secrets
@@ -17,9 +18,11 @@ from adapters.psp.stripe.simulator import StripeSimulator
 from api.bootstrap import open_house, wall_clock, working
 from api.devtokens import AUDIENCE, ISSUER, DevIssuer
 from api.logs import log_to_stderr
+from api.sandbox_vault import HOUSE_PROOF, ROTATOR_PROOF, open_vaulted_house
 from api.scopes import Role
 from api.serve import serving
 from api.settings import MerchantSettings, SettingsRefused
+from api.shell.opening import are_there, books_at
 from ledger.ids import ClientId, EntityId
 
 if TYPE_CHECKING:
@@ -27,6 +30,8 @@ if TYPE_CHECKING:
     from types import FrameType
     from uuid import UUID
 
+    from api.bootstrap import House
+    from api.sandbox_vault import Moved
     from api.settings import Settings
     from api.shell.output import Output
 
@@ -47,8 +52,8 @@ Try, in another terminal:
 
   CLIENT=$(write crm /v1/clients '{"residence":"CY","category":"retail",
     "account_currency":"USD","name_ref":"crm:1"}' | field client)
-  write "finance --subject person:ann" /v1/rates \
-    '{"base":"EUR","quote":"USD","bid":"1.09980","ask":"1.10020"}'
+  for person in ann ben; do write "finance --subject person:$person" /v1/rates \
+    '{"base":"EUR","quote":"USD","bid":"1.09980","ask":"1.10020"}'; done
   PAYMENT=$(write "client --client $CLIENT" /v1/deposits '{"client":"'$CLIENT'",
     "amount":"1000.00","currency":"EUR","provider":"stripe","merchant_account":"stripe-eu",
     "method":"card"}' | field reference)
@@ -61,17 +66,26 @@ then waits. The simulated Stripe forgets everything when this house closes. Ctrl
 _SECRETS: Final = "COUNTERFOIL_STRIPE_STRIPE_EU_"
 
 
-def up(settings: Settings, out: Output, *, sandbox: bool, after_restore: bool = False) -> int:
+def up(
+    settings: Settings,
+    out: Output,
+    *,
+    sandbox: bool,
+    vault: bool = False,
+    after_restore: bool = False,
+) -> int:
     """Serve until a signal ends it."""
+    if vault and not sandbox:
+        raise SettingsRefused("--vault is the sandbox's; a vault of yours is named in the settings")
     closing = _closing()
-    log_to_stderr(logging.WARNING if sandbox else logging.INFO)
+    log_to_stderr(logging.WARNING if sandbox else logging.INFO, traces=settings.traces == "log")
     with contextlib.ExitStack() as open_:
         stripe = open_.enter_context(_stripe()) if sandbox else None
         environ = dict(os.environ)
         if stripe is not None:
             environ |= _sandbox_secrets()
             settings = _in_sandbox(settings, stripe.url)
-        house = open_.enter_context(open_house(settings, environ=environ))
+        house, moved = open_.enter_context(_opened(settings, environ, vault=vault))
         open_.enter_context(working(house, after_restore=after_restore))
         url = open_.enter_context(serving(house))
         if stripe is not None:
@@ -79,15 +93,32 @@ def up(settings: Settings, out: Output, *, sandbox: bool, after_restore: bool = 
             stripe.send_webhooks_to(f"{url}/webhooks/stripe/{MERCHANT}", secret)
             stripe.deliver_by_itself()
         _tell(out, settings, url, None if stripe is None else stripe.url)
+        if moved is not None:
+            _tell_vault(out, settings, moved)
         closing.wait()
     out.say("closed")
     return 0
+
+
+@contextlib.contextmanager
+def _opened(
+    settings: Settings, environ: dict[str, str], *, vault: bool
+) -> Iterator[tuple[House, Moved | None]]:
+    if vault:
+        with open_vaulted_house(settings, environ) as opened:
+            yield opened
+        return
+    with open_house(settings, environ=environ) as house:
+        yield house, None
 
 
 def token(settings: Settings, out: Output, role: str, *, client: UUID | None, subject: str) -> int:
     """Mint a token of the sandbox: for an hour, believed by a house on the same home only."""
     if (role == Role.CLIENT) != (client is not None):
         raise SettingsRefused("a client's token names its client, others name none")
+    if are_there(settings):
+        with books_at(settings):
+            pass  # recorded: it opens everything that it can be used for
     issuer = DevIssuer.at_home(settings.home)
     minted = issuer.mint(
         Role(role),
@@ -144,6 +175,32 @@ def _closing() -> threading.Event:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, hear)
     return told
+
+
+def _tell_vault(out: Output, settings: Settings, moved: Moved) -> None:
+    """Say how to rotate from another terminal: settings and proofs lie in files of the home."""
+    folder = settings.home.absolute() / "openbao"
+    config = folder / "counterfoil.toml"
+    said = moved.settings.model_dump(mode="json", exclude_defaults=True, exclude_none=True)
+    lines = [f"{name} = {_toml(value)}\n" for name, value in said.items()]
+    config.write_text("".join(lines), "utf-8")
+    proof = folder / "proof.sh"
+    with os.fdopen(os.open(proof, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        for name in (HOUSE_PROOF, ROTATOR_PROOF):
+            file.write(f"export {name}={moved.environ[name]}\n")
+    out.say(f"\nIts secrets are in OpenBao at {moved.server.address}. To see and rotate them:\n")
+    out.say(f"  . {proof}; export COUNTERFOIL_CONFIG={config}")
+    out.say("  counterfoil secrets; counterfoil secrets rotate database-password/finance_reader")
+
+
+def _toml(value: object) -> str:
+    """Write a value as TOML does, whose texts, numbers and lists are those of JSON."""
+    if isinstance(value, dict):
+        inner = (f"{json.dumps(name)} = {_toml(each)}" for name, each in value.items())
+        return "{" + ", ".join(inner) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_toml, value)) + "]"
+    return json.dumps(value)
 
 
 def _tell(out: Output, settings: Settings, url: str, stripe: str | None) -> None:

@@ -10,7 +10,12 @@ import psycopg
 from ledger.errors import LogUnreadable
 from ledger.store.chain import Link, follow, micros
 from ledger.store.desk import answer
-from ledger.store.limits import CATCH_UP_MAX, CHUNK_COMMANDS, REHEARSALS_MAX
+from ledger.store.limits import (
+    CATCH_UP_MAX,
+    CHUNK_COMMANDS,
+    REHEARSALS_MAX,
+    SNAPSHOT_EVERY,
+)
 from ledger.store.overlay import Cold, Overlay
 from ledger.store.round import Round
 from ledger.store.rows import event_of
@@ -149,6 +154,7 @@ class Appender:
         }
 
     def _decide(self, jobs: list[Job], batch: Round) -> Iterator[list[Row]]:
+        """Decide the jobs; give the rows of so many at a time."""
         for count, job in enumerate(jobs, start=1):
             job.outcome = self._outcome(job, batch)
             if batch.rows and count % CHUNK_COMMANDS == 0:
@@ -190,6 +196,8 @@ class Appender:
     def _due_snapshots(self, batch: Round) -> list[tuple[UUID, Known]]:
         due = []
         for stream, known in batch.changed.items():
+            if known.version < SNAPSHOT_EVERY:
+                continue  # as nearly all are
             before = self._states.peek(stream)
             if is_due(before.version if before else 0, known.version):
                 due.append((stream, known))

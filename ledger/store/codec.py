@@ -100,12 +100,14 @@ class Vocabulary:
     ) -> bytes:
         """Write a fact as it will stand in the log."""
         kind = type(fact)
-        assert kind in self._timed, f"{kind.__name__} is not in the vocabulary"
-        assert at.tzinfo is not None, "times carry a zone"
-        at = at if at.tzinfo is UTC else at.astimezone(UTC)
+        holds_times = self._timed.get(kind)
+        assert holds_times is not None, f"{kind.__name__} is not in the vocabulary"
+        if at.tzinfo is not UTC:
+            assert at.tzinfo is not None, "times carry a zone"
+            at = at.astimezone(UTC)
         envelope = Envelope(v=kind.VERSION, at=at, by=by, req=req, n=n, why=why, data=fact)
         state = self._encoder.encode(envelope)
-        if self._timed[kind] and _NOT_UTC.search(state):
+        if holds_times and _NOT_UTC.search(state):
             # Nearly all times are in UTC: to read the bytes costs a tenth of walking the fact.
             envelope.data = _in_utc(fact)
             state = self._encoder.encode(envelope)

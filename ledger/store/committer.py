@@ -1,4 +1,4 @@
-"""Group commit: one thread, one connection; each append serves every command that waits.
+"""Group commit: one thread, one writing connection; an append serves every command that waits.
 
     take the batch ─ load what is cold ─ lock ─ see what others appended ─ decide, chain and write
     each command ─ commit ─ merge into the committed states ─ answer every caller
@@ -12,7 +12,7 @@ from __future__ import annotations
 from threading import Event as Flag
 from threading import Thread, current_thread
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import psycopg
 
@@ -21,12 +21,14 @@ from ledger.errors import Busy, LogUnreadable, OutcomeUnknown
 from ledger.store.chain import Broken
 from ledger.store.desk import answer
 from ledger.store.limits import (
+    AILING_S,
     BATCH_MAX,
     LOSSES_MAX,
     RECONNECT_DELAYS_S,
     RECONNECT_S_MAX,
     REHEARSALS_MAX,
     RETRY_AFTER_S,
+    STUCK_S,
 )
 
 if TYPE_CHECKING:
@@ -34,6 +36,13 @@ if TYPE_CHECKING:
     from ledger.store.desk import Desk, Job
     from ledger.store.round import Round
     from ledger.store.session import Session
+
+NOBODYS_FAULT: Final = (
+    psycopg.errors.LockNotAvailable,
+    psycopg.errors.DiskFull,
+    psycopg.errors.IoError,
+)
+"""What says nothing against any command of a batch: all of them may come again."""
 
 
 class Committer:
@@ -48,8 +57,20 @@ class Committer:
         self._session = session
         self._appender = appender
         self._halted: str | None = None
+        self._begun: float | None = None
+        self._failed: float | None = None
         self._closing = Flag()
         self._thread = Thread(target=self._run, name="book-committer", daemon=True)
+
+    @property
+    def ailing(self) -> bool:
+        """Whether the database would not take an append just now, or lets one wait for long."""
+        begun, failed, now = self._begun, self._failed, monotonic()
+        return (
+            self._halted is not None
+            or (begun is not None and now - begun > STUCK_S)
+            or (failed is not None and now - failed < AILING_S)
+        )
 
     def start(self) -> None:
         """Begin to serve."""
@@ -64,7 +85,9 @@ class Committer:
 
     def _run(self) -> None:
         while jobs := self._desk.take(BATCH_MAX):
+            self._begun = monotonic()
             self.serve(jobs)
+            self._begun = None
         self._session.close()
 
     def serve(self, jobs: list[Job]) -> None:
@@ -98,7 +121,7 @@ class Committer:
         """Find out what became of the batch; return the jobs that are to be served again."""
         if self._session.roll_back():
             self._appender.committing = None
-            if isinstance(error, psycopg.errors.LockNotAvailable):
+            if isinstance(error, NOBODYS_FAULT):
                 return self._fail(jobs, error)
             return self._refuse(jobs, error)
         batch = self._appender.committing
@@ -146,6 +169,7 @@ class Committer:
 
     def _fail(self, jobs: list[Job], error: Exception) -> list[Job]:
         """Answer without knowing better: what may stand in the log is unknown, the rest is not."""
+        self._failed = monotonic()
         batch, self._appender.committing = self._appender.committing, None
         uncertain = batch.first.position if batch and batch.first else None
         for job in jobs:

@@ -41,7 +41,7 @@ class Job:
 
 
 class Desk:
-    """A bounded queue with two doors: `submit` for threads, `asubmit` for event loops."""
+    """A bounded queue with two doors: `submit` for threads, `queue` for event loops."""
 
     def __init__(self, queue_max: int) -> None:
         self._queue_max = queue_max
@@ -61,8 +61,8 @@ class Desk:
         self._put([Job(command, future)])
         return future.result()
 
-    async def asubmit(self, command: Command) -> Receipt:
-        """Queue a command and await its answer.
+    def queue(self, command: Command) -> asyncio.Future[Receipt]:
+        """Queue a command of the running event loop; the answer comes in the future.
 
         What the tasks of a loop submit in one turn of it is handed over together, once.
         """
@@ -74,7 +74,7 @@ class Desk:
             coming = self._coming[loop] = []
             loop.call_soon(self._hand_over, loop)
         coming.append(Job(command, future, loop))
-        return await future
+        return future
 
     def take(self, jobs_max: int) -> list[Job]:
         """Wait for commands and take them. Empty: the desk is closed and nobody waits."""
@@ -92,7 +92,7 @@ class Desk:
         self._put(self._coming.pop(loop))
 
     def _check_room(self) -> None:
-        waiting = len(self._jobs) + sum(len(jobs) for jobs in tuple(self._coming.values()))
+        waiting = len(self._jobs) + sum(map(len, tuple(self._coming.values())))
         if self._closed or waiting >= self._queue_max:
             raise Busy("the book is busy", retry_after_s=RETRY_AFTER_S)
 

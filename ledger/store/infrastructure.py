@@ -20,15 +20,14 @@ if TYPE_CHECKING:
 
     from ledger.store.chain import Link
     from ledger.store.codec import Vocabulary
+    from ledger.store.dial import Dsn
     from ledger.store.tables import Log
 
 _UNRECORDED = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-class DomainEvent(Event):
+class DomainEvent(Event, frozen=True, gc=False):
     """An event under the names that the library uses."""
-
-    __slots__ = ()
 
     @property
     def originator_id(self) -> UUID:
@@ -78,7 +77,7 @@ class FactMapper(Mapper[UUID]):
 class StoreFactory(PostgresFactory):
     """Builds recorders on one connection string; nothing is read from the environment."""
 
-    def __init__(self, dsn: str, log: Log, beginning: Link, clock: Callable[[], datetime]) -> None:
+    def __init__(self, dsn: Dsn, log: Log, beginning: Link, clock: Callable[[], datetime]) -> None:
         super(BasePostgresFactory, self).__init__(Environment(log.channel))
         self.datastore = LogDatastore(dsn)
         self._log = log

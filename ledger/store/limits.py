@@ -41,6 +41,11 @@ RECONNECT_DELAYS_S: Final = (0.0, 0.05, 0.1, 0.2, *[0.5] * 31)
 No pause is long: a server that is back is found within half a second."""
 RECONNECT_S_MAX: Final = 60
 """The same, for a host that is silent and makes each look last until the connection times out."""
+AILING_S: Final = 5.0
+"""How long the book calls itself ailing after an append that the database would not take. Then
+callers may come again: only they can find out that it is well."""
+STUCK_S: Final = 10.0
+"""An append that is on its way for longer is stuck."""
 LOCK_TIMEOUT_MS: Final = 10_000
 IDLE_IN_TRANSACTION_MS: Final = 5_000
 STATEMENT_TIMEOUT_MS: Final = 30_000

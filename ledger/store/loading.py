@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 LOAD: Final = """
 WITH newest AS (
     SELECT wanted.stream, found.version, found.state
-    FROM unnest(%s::text::uuid[], %s::text[]) AS wanted (stream, name)
+    FROM unnest(%s::text::uuid[], %s::text::text[]) AS wanted (stream, name)
     LEFT JOIN LATERAL (
         SELECT version, state FROM book.snapshot
         WHERE stream = wanted.stream AND name = wanted.name
@@ -54,8 +54,11 @@ class Loader:
     ) -> dict[UUID, Known]:
         """Return every stream's state; the blank one where it has no facts."""
         loaded = {stream.id: Known(stream.kind, 0, stream.kind.blank) for stream in streams}
-        ids = "{" + ",".join([stream.hex for stream in loaded]) + "}"  # the driver takes its time
-        names = [snapshot_name(known.kind) for known in loaded.values()]
+        # Arrays as texts: the driver takes its time over lists.
+        ids = "{" + ",".join([stream.hex for stream in loaded]) + "}"
+        kinds = {known.kind.name: known.kind for known in loaded.values()}
+        written = {name: f'"{snapshot_name(kind)}"' for name, kind in kinds.items()}
+        names = "{" + ",".join([written[known.kind.name] for known in loaded.values()]) + "}"
         with connection.cursor(binary=True, row_factory=tuple_row) as cursor:
             cursor.execute(self._load, (ids, names))
             for stream, version, name, state in cursor:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 EMPTY_ROOT: Final = hashlib.sha256().digest()
+HASH_BYTES: Final = 32
+_SIZE_BYTES: Final = 8
 
 
 class Range(NamedTuple):
@@ -43,12 +45,14 @@ class Frontier:
     One hash per bit that is set in `size`, from the largest full subtree to the smallest.
     """
 
-    def __init__(self) -> None:
-        self.size = 0
-        self._peaks: list[bytes] = []
+    def __init__(self, size: int = 0, peaks: Iterable[bytes] = ()) -> None:
+        self.size = size
+        self._peaks = list(peaks)
+        self._before: list[bytes] = []
 
     def add(self, data: bytes) -> None:
         """Add one leaf."""
+        self._before = self._peaks.copy()
         node, full = leaf_hash(data), self.size
         while full & 1:
             node = node_hash(self._peaks.pop(), node)
@@ -64,6 +68,26 @@ class Frontier:
         for peak in reversed(self._peaks[:-1]):
             node = node_hash(peak, node)
         return node
+
+    def before(self) -> bytes:
+        """Write down the edge as it was before the newest leaf: size, then hashes.
+
+        Who reads it back adds that leaf from the log itself, so that the root speaks of the log.
+        """
+        assert self.size, "a leaf was added"
+        return (self.size - 1).to_bytes(_SIZE_BYTES, "big") + b"".join(self._before)
+
+    @classmethod
+    def read(cls, written: bytes) -> Frontier:
+        """Read an edge back. Nothing says that it is true: compare the root.
+
+        Raises:
+            ValueError: it has not the form of one.
+        """
+        size, hashes = int.from_bytes(written[:_SIZE_BYTES], "big"), written[_SIZE_BYTES:]
+        if len(written) != _SIZE_BYTES + HASH_BYTES * size.bit_count():
+            raise ValueError("these bytes are no edge of a tree")
+        return cls(size, [hashes[at : at + HASH_BYTES] for at in range(0, len(hashes), HASH_BYTES)])
 
 
 def inclusion_ranges(index: int, size: int) -> list[Range]:

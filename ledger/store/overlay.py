@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import msgspec
 
 from ledger.store.states import Known
 
@@ -10,8 +12,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
     from uuid import UUID
-
-    import msgspec
 
     from ledger.decision import Fact, Stream
 
@@ -28,11 +28,11 @@ class Cold(BaseException):
     """
 
 
-class Recorded(NamedTuple):
-    """A fact that a command wants to record."""
+class Recorded(msgspec.Struct, frozen=True, gc=False):
+    """A fact that a command wants to record, and what its stream amounts to with it."""
 
     stream: UUID
-    version: int
+    known: Known
     fact: Fact
     at: datetime
 
@@ -40,15 +40,16 @@ class Recorded(NamedTuple):
 class Overlay:
     """The `Decision` that a command gets. Nothing outside sees what it holds until it is merged."""
 
-    __slots__ = ("_below", "_load", "at", "changed", "cold", "recorded")
+    __slots__ = ("_below", "_load", "_met", "at", "cold", "recorded")
 
     def __init__(self, at: datetime, below: Lookup, load: Load | None = None) -> None:
         self.at = at
-        self.changed: dict[UUID, Known] = {}
         self.recorded: list[Recorded] = []
         self.cold = False
         self._below = below
         self._load = load
+        self._met: dict[int, Known] = {}
+        """Streams that the command has read or written, by the number of the id."""
 
     def get(self, stream: Stream[S]) -> S:
         """Return the stream's state, what this command has recorded included."""
@@ -57,15 +58,15 @@ class Overlay:
 
     def record(self, stream: Stream[Any], fact: Fact, *, at: datetime | None = None) -> None:
         """Append a fact to the stream."""
-        known = self._known(stream).then(fact)
-        self.changed[stream.id] = known
-        self.recorded.append(Recorded(stream.id, known.version, fact, at or self.at))
+        known = self._met[stream.id.int] = self._known(stream).then(fact)
+        self.recorded.append(Recorded(stream.id, known, fact, at or self.at))
 
     def _known(self, stream: Stream[Any]) -> Known:
-        known = self.changed.get(stream.id)
+        known = self._met.get(stream.id.int)
         if known is not None:
-            assert known.is_of(stream.kind), f"stream {stream.id} is a {known.kind.name}"
-            return known
+            if known.is_of(stream.kind):
+                return known
+            assert all(told.stream != stream.id for told in self.recorded), f"two kinds: {stream}"
         known = self._below(stream.id)
         # Ids come from outside: one that names a thing of another kind names nothing of this one.
         if known is None or not known.is_of(stream.kind):
@@ -73,4 +74,5 @@ class Overlay:
                 self.cold = True
                 raise Cold(stream)
             known = self._load(stream)
+        self._met[stream.id.int] = known
         return known

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from psycopg import Connection, Cursor
 
+    from ledger.store.dial import Dsn
     from ledger.store.tables import Log
 
 HEAD: Final = "SELECT position, digest, recorded_at FROM {log} ORDER BY position DESC LIMIT 1"
@@ -45,7 +46,7 @@ class LoggedEvent(Notification):
 class LogDatastore(PostgresDatastore):
     """The reading connections: a small pool on a connection string, each checked before use."""
 
-    def __init__(self, dsn: str) -> None:
+    def __init__(self, dsn: Dsn) -> None:
         super().__init__(
             dbname="",
             host="",

@@ -29,6 +29,8 @@ class Round:
         head: the newest row of the log.
         now_us: our time, in microseconds since 1970; the head's time when that is later.
         answers: the events of requests that the log already holds, by key.
+        remembers: whether what it recorded answers a key that comes again in the same round. In a
+            large one, what is kept for that costs more than making it.
     """
 
     def __init__(
@@ -38,6 +40,8 @@ class Round:
         vocabulary: Vocabulary,
         states: States,
         answers: Mapping[bytes, tuple[Event, ...]],
+        *,
+        remembers: bool = True,
     ) -> None:
         self.head = head
         self.recorded_us = max(now_us, head.recorded_us)
@@ -50,6 +54,7 @@ class Round:
         self._vocabulary = vocabulary
         self._states = states
         self._answers = dict(answers)
+        self._remembers = remembers
 
     def decide(self, command: Command, load: Load | None = None) -> Receipt:
         """Decide one command and chain what it records.
@@ -65,9 +70,8 @@ class Round:
         if overlay.cold:
             raise Cold
         receipt = self._chain(command, overlay)
-        self.changed.update(overlay.changed)
         self.bodies.extend(command.bodies)
-        if command.key is not None and receipt.events:
+        if self._remembers and command.key is not None and receipt.events:
             self._answers[command.key] = receipt.events
         return receipt
 
@@ -80,36 +84,28 @@ class Round:
         return self.changed.get(stream) or self._states.get(stream)
 
     def _chain(self, command: Command, overlay: Overlay) -> Receipt:
-        states = self._encode(command, overlay)
-        link, us, at = self.head, self.recorded_us, self.recorded_at
-        rows, events = [], []
+        recorded = overlay.recorded
+        assert len(recorded) <= FACTS_MAX, f"{len(recorded)} facts in one command"
+        position, seal, us = self.head.position, self.head.digest, self.recorded_us
+        at, by, why = self.recorded_at, command.by, command.why
         key, request = command.key, request_of(command)
-        for (stream, version, fact, fact_at), state in zip(overlay.recorded, states, strict=True):
-            position, name = link.position + 1, fact.NAME
-            seal = digest(link.digest, position, stream.bytes, version, us, name.encode(), state)
+        n = len(recorded) if request else 1
+        rows, events = [], []
+        for told in recorded:
+            fact, stream, known = told.fact, told.stream, told.known
+            position, name, version = position + 1, fact.NAME, known.version
+            state = self._vocabulary.encode(fact, told.at, by, request, why, n=n)
+            seal = digest(seal, position, stream.bytes, version, us, name.encode(), state)
             rows.append(Row(position, stream, version, name, state, us, key, seal))
-            events.append(
-                Event(
-                    position, stream, version, fact, fact_at, command.by, command.why, at, request
-                )
-            )
-            link, key, request = Link(position, seal, us), None, ""
+            events.append(Event(position, stream, version, fact, told.at, by, why, at, request))
+            key, request, n = None, "", 1
         if rows:
             self.first = self.first or rows[0]
-            self.rows.extend(rows)
-            self.head = link
-        return Receipt(link.position, tuple(events))
-
-    def _encode(self, command: Command, overlay: Overlay) -> list[bytes]:
-        recorded, request = overlay.recorded, request_of(command)
-        assert len(recorded) <= FACTS_MAX, f"{len(recorded)} facts in one command"
-        encode, by, why = self._vocabulary.encode, command.by, command.why
-        states = []
-        for _, _, fact, at in recorded:
-            n = len(recorded) if request else 1
-            states.append(encode(fact, at, by, request, why, n=n))
-            request = ""
-        return states
+            self.rows += rows
+            for told in recorded:
+                self.changed[told.stream] = told.known
+            self.head = Link(position, seal, us)
+        return Receipt(position, tuple(events))
 
 
 def request_of(command: Command) -> str:

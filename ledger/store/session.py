@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import psycopg
 from psycopg import sql
 
+from ledger.store.dial import dial
 from ledger.store.limits import (
     CATCH_UP_MAX,
     IDLE_IN_TRANSACTION_MS,
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
     from ledger.decision import Body
     from ledger.store.chain import Link, Row
+    from ledger.store.dial import Dsn
     from ledger.store.snapshots import Snapshot
     from ledger.store.tables import Log
 
@@ -58,8 +61,28 @@ SET enable_mergejoin = off
 PATIENCE: Final = sql.SQL("""
 SET idle_in_transaction_session_timeout = {idle};
 SET lock_timeout = {lock};
-SET statement_timeout = {statement}
+SET statement_timeout = {statement};
+SET tcp_keepalives_idle = 5;
+SET tcp_keepalives_interval = 2;
+SET tcp_keepalives_count = 3;
+SET tcp_user_timeout = 10000
 """).format(idle=IDLE_IN_TRANSACTION_MS, lock=LOCK_TIMEOUT_MS, statement=STATEMENT_TIMEOUT_MS)
+"""The server's side of `KEEPALIVE`: a writer that was cut off in a COPY, for which no other timeout
+counts, would keep the lock for hours."""
+SETTLE: Final = "SELECT pg_logical_emit_message(true, 'counterfoil', '')"
+"""Leaves no row, and commits only when all that stands here is as safe as any commit.
+
+A server that died or was told to give up before its synchronous standby had a commit shows it all
+the same; nobody may answer from it while a failover could still lose it."""
+UNSEAT: Final = """
+SELECT pg_terminate_backend(pid) FROM pg_locks JOIN pg_stat_activity AS holder USING (pid)
+WHERE locktype = 'advisory' AND granted AND objsubid = 1 AND classid = 0 AND objid = {lock}
+    AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+    AND wait_event_type = 'Client' AND state = 'active'
+    AND query_start < clock_timestamp() - make_interval(secs => %s)
+"""
+"""Ends a writer that fell silent in its COPY, as a process that is stopped does: its host answers
+for it, so no connection breaks. What is on its way to the disk or to a standby is left alone."""
 KEEPALIVE: Final[dict[str, Any]] = {
     "connect_timeout": 5,
     "keepalives_idle": 5,
@@ -80,13 +103,13 @@ class Seen(NamedTuple):
 class Session:
     """Every method but `roll_back` may raise `psycopg.Error`; `roll_back` tells if it lives."""
 
-    def __init__(self, dsn: str, log: Log) -> None:
+    def __init__(self, dsn: Dsn, log: Log) -> None:
         self._dsn = dsn
         self._connection: psycopg.Connection[Any] | None = None
         self._begin, self._notify = log.sql(BEGIN), log.sql(NOTIFY)
         self._begin_and_look = log.sql(BEGIN_AND_LOOK)
         self._newest, self._at = log.sql(NEWEST), log.sql(AT)
-        self._copy_in = log.sql(COPY_IN)
+        self._copy_in, self._unseat = log.sql(COPY_IN), log.sql(UNSEAT)
 
     @property
     def connection(self) -> psycopg.Connection[Any]:
@@ -96,9 +119,10 @@ class Session:
             psycopg.OperationalError: the database cannot be reached.
         """
         if self._connection is None:
-            connection = psycopg.connect(self._dsn, autocommit=True, **KEEPALIVE)
+            connection = dial(self._dsn, **KEEPALIVE)
             connection.execute(BY_INDEX)
             connection.execute(PATIENCE)
+            connection.execute(SETTLE)
             self._connection = connection
         return self._connection
 
@@ -128,7 +152,7 @@ class Session:
         """
         wanted = b",".join([key.hex().encode() for key in keys])
         look = self._begin_and_look % (max(head.position, 1), CATCH_UP_MAX + 2, wanted)
-        with self.connection.execute(look) as cursor:
+        with self._unseating(), self.connection.execute(look) as cursor:
             cursor.nextset()  # past what BEGIN answers
             cursor.nextset()  # past the lock
             since = [row_of(fields) for fields in cursor]
@@ -144,7 +168,8 @@ class Session:
     def stands(self, row: Row) -> bool:
         """Tell whether this very row is in the log. Waits for whoever is still committing it."""
         connection = self.connection
-        connection.execute(self._begin)
+        with self._unseating():
+            connection.execute(self._begin)
         found = self.rows_at([row.position])
         connection.execute("ROLLBACK")
         return bool(found) and found[0].digest == row.digest
@@ -186,6 +211,15 @@ class Session:
         with connection.pipeline(), connection.transaction():
             connection.execute("SET LOCAL synchronous_commit = off")
             connection.execute(KEEP_SNAPSHOTS, [list(c) for c in zip(*snapshots, strict=True)])
+
+    @contextlib.contextmanager
+    def _unseating(self) -> Iterator[None]:
+        try:
+            yield
+        except psycopg.errors.LockNotAvailable:
+            self.connection.execute("ROLLBACK")
+            self.connection.execute(self._unseat, (IDLE_IN_TRANSACTION_MS // 1000,))
+            raise
 
     def close(self) -> None:
         """Close the connection. The next use opens another."""

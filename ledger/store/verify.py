@@ -7,19 +7,21 @@ from functools import reduce
 from itertools import groupby
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 from ledger.errors import LogUnreadable
 from ledger.facts import BookOpened
-from ledger.store.chain import Broken, Link, follow
+from ledger.store.chain import Broken, Link, digest
+from ledger.store.scan import as_stored
 from ledger.store.snapshots import decode_state, snapshot_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from uuid import UUID
 
-    from ledger.decision import Event, Kind
+    from ledger.decision import Event, Fact, Kind
     from ledger.store.chain import Row
     from ledger.store.codec import Envelope, Vocabulary
+    from ledger.store.scan import Stored
     from ledger.store.snapshots import Snapshot
 
 
@@ -50,46 +52,67 @@ class Verifier:
     """Takes the rows in position order. Decoding a fact checks that its entry balances."""
 
     def __init__(self, beginning: Link, entity: str, vocabulary: Vocabulary) -> None:
-        self.link = beginning
-        self.versions: dict[UUID, int] = {}
+        self._position, self._digest, self._recorded_us = beginning
+        self._versions: dict[bytes, int] = {}
         self._entity = entity
-        self._vocabulary = vocabulary
+        self._decode = vocabulary.decode
         self._unkeyed_until = 0
 
-    def take(self, row: Row) -> None:
-        """Check one row against all before it.
+    @property
+    def link(self) -> Link:
+        """The newest row that holds."""
+        return Link(self._position, self._digest, self._recorded_us)
+
+    @property
+    def streams(self) -> int:
+        """How many streams the rows that hold stand on."""
+        return len(self._versions)
+
+    def take(self, row: Stored) -> Envelope[Fact]:
+        """Check one row against all before it, and return what it tells.
 
         Raises:
             Broken: the row does not hold.
         """
-        link = follow(self.link, row)
+        position, stream, version, name, state, recorded_us, key, seal = row
+        if position != self._position + 1:
+            raise Broken(self._position + 1, f"missing: the next row is {position}")
+        if recorded_us < self._recorded_us:
+            raise Broken(position, "recorded before the row ahead of it")
+        written = name.encode()
+        if digest(self._digest, position, stream, version, recorded_us, written, state) != seal:
+            raise Broken(position, "the digest does not cover what the row says")
         try:
-            told = self._vocabulary.decode(row.name, row.state)
+            told = self._decode(name, state)
         except LogUnreadable as error:
-            raise Broken(row.position, str(error)) from error
-        self._check_opening(row, told)
-        self._check_key(row, told)
-        expected = self.versions.get(row.stream, 0) + 1
-        if row.version != expected:
-            raise Broken(row.position, f"version {row.version} of {row.stream} is not {expected}")
-        self.versions[row.stream] = expected
-        self.link = link
+            raise Broken(position, str(error)) from error
+        if position == 1 or type(told.data) is BookOpened:
+            self._check_opening(position, told)
+        if key is not None or told.req:
+            self._check_key(position, key, told)
+        expected = self._versions.get(stream, 0) + 1
+        if version != expected:
+            words = f"version {version} of {UUID(bytes=stream)} is not {expected}"
+            raise Broken(position, words)
+        self._versions[stream] = expected
+        self._position, self._digest, self._recorded_us = position, seal, recorded_us
+        return told
 
-    def _check_opening(self, row: Row, told: Envelope[Any]) -> None:
+    def _check_opening(self, position: int, told: Envelope[Any]) -> None:
         opens = isinstance(told.data, BookOpened)
-        if opens != (row.position == 1):
-            raise Broken(row.position, "position 1, and no other, opens the book")
+        if opens != (position == 1):
+            raise Broken(position, "position 1, and no other, opens the book")
         if opens and told.data.entity != self._entity:
-            raise Broken(row.position, f"this is the book of {told.data.entity}")
+            raise Broken(position, f"this is the book of {told.data.entity}")
 
-    def _check_key(self, row: Row, told: Envelope[Any]) -> None:
-        stored = "" if row.key is None else row.key.hex()
+    def _check_key(self, position: int, key: bytes | None, told: Envelope[Any]) -> None:
+        stored = "" if key is None else key.hex()
         if told.req.partition(":")[0] != stored:
-            raise Broken(row.position, "the request key is not the one in the fact")
-        if row.key is not None:
-            if row.position <= self._unkeyed_until:
-                raise Broken(row.position, "a request begins inside another")
-            self._unkeyed_until = row.position + told.n - 1
+            raise Broken(position, "the request key is not the one in the fact")
+        if key is not None:
+            if position <= self._unkeyed_until:
+                raise Broken(position, "a request begins inside another")
+            self._unkeyed_until = position + told.n - 1
 
 
 def verify(
@@ -104,13 +127,13 @@ def verify(
     problem = None
     try:
         for row in rows:
-            verifier.take(row)
+            verifier.take(as_stored(row))
             if tell is not None:
                 tell(row.position)
     except Broken as broken:
         problem = Problem(broken.position, broken.words)
     link = verifier.link
-    return Report(link.position, link.digest.hex(), len(verifier.versions), problem)
+    return Report(link.position, link.digest.hex(), verifier.streams, problem)
 
 
 def wrong_snapshots(

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Final
 import psycopg
 from psycopg.sql import SQL, Identifier
 
+from ledger.store.dial import dial
 from ledger.store.limits import POLL_S
 from ledger.store.session import KEEPALIVE
 
 if TYPE_CHECKING:
+    from ledger.store.dial import Dsn
     from ledger.store.tables import Log
 
 HEAD: Final = "SELECT coalesce(max(position), 0) FROM {log}"
@@ -43,7 +45,7 @@ class Head:
 class Watch:
     """Listens for the appends of other processes. A lost notification costs one poll, no event."""
 
-    def __init__(self, dsn: str, log: Log, head: Head) -> None:
+    def __init__(self, dsn: Dsn, log: Log, head: Head) -> None:
         self._dsn = dsn
         self._listen = SQL("LISTEN {}").format(Identifier(log.channel))
         self._select_head = log.sql(HEAD)
@@ -70,7 +72,7 @@ class Watch:
             self._closing.wait(POLL_S)
 
     def _follow(self) -> None:
-        with psycopg.connect(self._dsn, autocommit=True, **KEEPALIVE) as connection:
+        with dial(self._dsn, **KEEPALIVE) as connection:
             connection.execute(self._listen)
             while not self._closing.is_set():
                 row = connection.execute(self._select_head).fetchone()

@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 from uuid import UUID
 
+from adapters.outgoing import Listed
 from adapters.psp.stripe.client import StripeApi
 from adapters.psp.stripe.provider import Stripe
 from adapters.psp.stripe.simulator.clock import ManualClock
@@ -63,7 +64,7 @@ class Play:
         self.sim, self.clock = sim, clock
         self.order, self.chance = order, random.Random(order)
         self.book = MemoryBook(ENTITY, vocabulary.BOOK, clock=clock)
-        api = StripeApi("sk_test_play", address=sim.url, timeout_s=TIMEOUT_S)
+        api = StripeApi("sk_test_play", outgoing=Listed(), address=sim.url, timeout_s=TIMEOUT_S)
         webhook = Webhook(Translator(MERCHANT, live=False), ("whsec_play",))
         self.stripe = Stripe(api, webhook, "fa_play")
         self.desk = Desk(

@@ -6,22 +6,29 @@ outcome is not this module's to decide. Answers are read by our own strict reade
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import stripe
 
+from adapters.outgoing import Credential
 from adapters.psp.stripe import fields
 from adapters.psp.stripe.fields import Json
 from adapters.psp.stripe.wire import ANSWER_BYTES_MAX, Wire
+from adapters.secrets.port import SecretsError
 from adapters.strict_json import loads_strict
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+
+    from adapters.outgoing import Outgoing
 
 ADDRESS: Final = "https://api.stripe.com"
 PAGE: Final = 100
 _CHARGE_AND_LINE: Final = ["latest_charge.balance_transaction"]
 _REFUND_LINES: Final = ["balance_transaction", "failure_balance_transaction"]
+
+_failure: Callable[[str], Exception] = stripe.APIConnectionError
 
 # One long-lived process has no business telling the provider about its requests' durations.
 stripe.enable_telemetry = False
@@ -35,20 +42,48 @@ class StripeApi:
         InvalidInput: the answer is no JSON object that we can read.
     """
 
-    def __init__(self, api_key: str, *, address: str = ADDRESS, timeout_s: float = 10.0) -> None:
-        """Make a client. No call is made, and no connection opened, before the first request."""
-        self._wire = Wire(address, timeout_s=timeout_s)
-        self._sdk = stripe.StripeClient(
-            api_key,
-            base_addresses={
-                "api": address,
-                "connect": address,
-                "files": address,
-                "meter_events": address,
-            },
-            http_client=self._wire,
-            max_network_retries=0,
-        )
+    def __init__(
+        self,
+        api_key: str | Callable[[], str],
+        *,
+        outgoing: Outgoing,
+        account: str = "",
+        credential: str = "api key",
+        address: str = ADDRESS,
+        timeout_s: float = 10.0,
+    ) -> None:
+        """Make a client. No call is made, and no connection opened, before the first request.
+
+        Args:
+            api_key: the key, or what gives the key of now.
+            outgoing: hears of every exchange before its answer is used.
+            account: our name of the account there.
+            credential: the name of the key, as the record of a call tells it.
+        """
+        named = Credential("stripe", account, credential)
+        self._wire = Wire(address, timeout_s=timeout_s, credential=named, outgoing=outgoing)
+        self._address = address
+        self._api_key = partial(str, api_key) if isinstance(api_key, str) else api_key
+        self._made: tuple[str, stripe.StripeClient] | None = None
+
+    @property
+    def _sdk(self) -> stripe.StripeClient:
+        """The SDK with the key of now; the connections outlive a rotation."""
+        try:
+            key = self._api_key()
+        except SecretsError as error:
+            raise _failure("there is no key to call with") from error
+        made = self._made
+        if made is None or made[0] != key:
+            where = ("api", "connect", "files", "meter_events")
+            client = stripe.StripeClient(
+                key,
+                base_addresses=_any(dict.fromkeys(where, self._address)),
+                http_client=self._wire,
+                max_network_retries=0,
+            )
+            self._made = made = key, client
+        return made[1]
 
     def close(self) -> None:
         """Close the connections."""
@@ -95,6 +130,11 @@ class StripeApi:
         """Return one page of v1 events, newest first, and whether there are more beyond it."""
         page = self._list("/v1/events", params)
         return fields.items(page, "data"), page.get("has_more") is True
+
+    def look(self, path: str) -> str:
+        """Ask for one object of a list, to see whether we may; returns the answer's `Date`."""
+        answer = self._sdk.raw_request("get", path, limit=1)
+        return str({name.lower(): each for name, each in answer.headers.items()}.get("date", ""))
 
     def create_outbound(self, params: Json, key: str) -> Json:
         service = self._sdk.v2.money_management.outbound_payments
@@ -150,6 +190,6 @@ def _parse(body: str) -> Json:
     return fields.read_object(loads_strict(body.encode(), bytes_max=ANSWER_BYTES_MAX))
 
 
-def _any(params: Json) -> Any:
+def _any(params: Any) -> Any:
     """Pass parameters on: the SDK types each call's as a dict of its own."""
     return params

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 import stripe
 
 from adapters.psp.stripe.wire import NEVER_SENT
+from adapters.secrets.port import SecretsError
 from ledger.errors import InvalidInput
 from payments.ports import Accepted, Answer, Declined, Unknown
 
@@ -37,6 +38,21 @@ def ask(call: Callable[[], N]) -> Answer[N]:
     except InvalidInput as refusal:
         # The provider did answer: whatever it did, it is not undone by our not reading it.
         return Unknown(f"the answer cannot be read: {refusal.detail}"[:DETAIL_MAX])
+    except RecursionError:
+        # The SDK follows an answer as deep as it goes, before our own reader sees it.
+        return Unknown("the answer cannot be read: it nests too deep")
+
+
+def about(notice: N, **asked: object) -> N:
+    """Hold that an answer is about what was asked: another one's is read by nobody.
+
+    Raises:
+        InvalidInput: it is about something else.
+    """
+    for name, value in asked.items():
+        if getattr(notice, name) != value:
+            raise InvalidInput(f"the answer is about another {name}", code="provider_facts")
+    return notice
 
 
 def _outcome(error: stripe.StripeError) -> Declined | Unknown:
@@ -48,7 +64,7 @@ def _outcome(error: stripe.StripeError) -> Declined | Unknown:
     """
     detail = (error.user_message or type(error).__name__)[:DETAIL_MAX]
     if isinstance(error, stripe.APIConnectionError):
-        if isinstance(error.__cause__, NEVER_SENT):
+        if isinstance(error.__cause__, (*NEVER_SENT, SecretsError)):
             return Declined("unreachable", detail, may_retry=True)
         return Unknown(f"no answer: {detail}"[:DETAIL_MAX])
     if isinstance(error, stripe.IdempotencyError):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from adapters.psp.stripe import fields
 from adapters.psp.stripe.events import delivery
 from adapters.psp.stripe.listing import page_after
-from adapters.psp.stripe.outcomes import ask
+from adapters.psp.stripe.outcomes import about, ask
 from adapters.psp.stripe.translate import DEPOSIT_KEY, PAYOUT_KEY, PROVIDER, Translator
 from adapters.psp.stripe.units import to_stripe
 from adapters.strict_json import loads_strict
@@ -98,7 +98,9 @@ class Stripe:
         if not isinstance(answer, Accepted):
             return answer
         secret = answer.notice.get("client_secret")
-        noticed = ask(lambda: self._translator.payment(answer.notice))
+        noticed = ask(
+            lambda: about(self._translator.payment(answer.notice), deposit=deposit, amount=amount)
+        )
         if isinstance(noticed, Accepted) and isinstance(secret, str):
             return Accepted(noticed.notice, client_token=secret)
         return noticed
@@ -113,15 +115,19 @@ class Stripe:
         minor, _ = price
         params: Json = {"amount_to_capture": minor}
         return ask(
-            lambda: self._translator.payment(
-                self.api.capture_intent(payment, params, idempotency_key)
+            lambda: about(
+                self._translator.payment(self.api.capture_intent(payment, params, idempotency_key)),
+                reference=payment,
             )
         )
 
     def cancel_payment(self, payment: str, *, idempotency_key: str) -> Answer[PaymentNotice]:
         """Cancel a payment that was not captured."""
         return ask(
-            lambda: self._translator.payment(self.api.cancel_intent(payment, idempotency_key))
+            lambda: about(
+                self._translator.payment(self.api.cancel_intent(payment, idempotency_key)),
+                reference=payment,
+            )
         )
 
     def refund(
@@ -138,7 +144,14 @@ class Stripe:
             "reason": "requested_by_customer",
             "metadata": {PAYOUT_KEY: str(payout)},
         }
-        return ask(lambda: self._translator.refund(self.api.create_refund(params, idempotency_key)))
+        return ask(
+            lambda: about(
+                self._translator.refund(self.api.create_refund(params, idempotency_key)),
+                payment=payment,
+                payout=payout,
+                amount=amount,
+            )
+        )
 
     def verify_recipient(
         self, recipient: Recipient, *, idempotency_key: str
@@ -178,17 +191,29 @@ class Stripe:
         if verification is not None:
             params["recipient_verification"] = verification
         return ask(
-            lambda: self._translator.payout(self.api.create_outbound(params, idempotency_key))
+            lambda: about(
+                self._translator.payout(self.api.create_outbound(params, idempotency_key)),
+                payout=payout,
+                amount=amount,
+            )
         )
 
     def retrieve_payment(self, reference: str) -> Answer[PaymentNotice]:
-        return ask(lambda: self._translator.payment(self.api.intent(reference)))
+        return ask(
+            lambda: about(self._translator.payment(self.api.intent(reference)), reference=reference)
+        )
 
     def retrieve_refund(self, reference: str) -> Answer[RefundNotice]:
-        return ask(lambda: self._translator.refund(self.api.refund(reference)))
+        return ask(
+            lambda: about(self._translator.refund(self.api.refund(reference)), reference=reference)
+        )
 
     def retrieve_payout(self, reference: str) -> Answer[PayoutNotice]:
-        return ask(lambda: self._translator.payout(self.api.outbound(reference)))
+        return ask(
+            lambda: about(
+                self._translator.payout(self.api.outbound(reference)), reference=reference
+            )
+        )
 
     def retrieve_dispute(self, reference: str) -> Answer[DisputeNotice]:
         return ask(lambda: self._translator.dispute(self.api.dispute(reference)))

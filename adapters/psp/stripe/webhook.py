@@ -17,7 +17,7 @@ from adapters.strict_json import BYTES_MAX, loads_strict
 from ledger.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from datetime import datetime
 
     from adapters.psp.stripe.translate import Translator
@@ -39,16 +39,22 @@ class Webhook:
 
     Attributes:
         translator: what reads the events.
-        secrets: one, or two while a secret is being rolled.
+        secrets: one, or two while a secret is being rolled; or what gives those of now.
     """
 
     translator: Translator
-    secrets: tuple[str, ...] = field(repr=False)
+    secrets: tuple[str, ...] | Callable[[], tuple[str, ...]] = field(repr=False)
 
     def __post_init__(self) -> None:
-        """Refuse to stand open: no secret, an empty one, or one too many is a wrong setting."""
-        assert 1 <= len(self.secrets) <= SECRETS_MAX, "one secret, or two while it is rolled"
-        assert all(secret.strip() for secret in self.secrets), "an empty secret signs anything"
+        """Refuse to stand open."""
+        self._active()
+
+    def _active(self) -> tuple[str, ...]:
+        """The secrets of now. None, an empty one, or one too many is a wrong setting."""
+        active = self.secrets() if callable(self.secrets) else self.secrets
+        assert 1 <= len(active) <= SECRETS_MAX, "one secret, or two while it is rolled"
+        assert all(secret.strip() for secret in active), "an empty secret signs anything"
+        return active
 
     def receive(self, raw: bytes, headers: Mapping[str, str], *, now: datetime) -> Delivery:
         """Verify and read one pushed message. Header names are looked up in lower case.
@@ -60,7 +66,7 @@ class Webhook:
         """
         if len(raw) > BYTES_MAX:
             raise InvalidInput("the body is too long", code="body_too_large")
-        verify(raw, headers.get(HEADER), self.secrets, now=now)
+        verify(raw, headers.get(HEADER), self._active(), now=now)
         return delivery(loads_strict(raw), raw=raw, translator=self.translator)
 
 

@@ -8,17 +8,20 @@ even to loopback. This one keeps the cause of a failure, so that "never sent" ca
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, Final, Literal
-from urllib.parse import urlsplit
 
 import httpx
 import stripe
 
+from adapters.outbound import Destination, Outbound
+from adapters.outgoing import Observed
+from adapters.psp.stripe import fields
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from adapters.outgoing import Credential, Outgoing
+
 ANSWER_BYTES_MAX: Final = 8 * 1024 * 1024
-CONNECTIONS_MAX: Final = 32
-_LOOPBACK: Final = {"127.0.0.1", "::1", "localhost"}
 
 NEVER_SENT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 """Failures after which the provider cannot have seen the request."""
@@ -31,22 +34,25 @@ class Wire(stripe.HTTPClient):
 
     name: ClassVar[Literal["httpx"]] = "httpx"
 
-    def __init__(self, address: str, *, timeout_s: float) -> None:
-        """Open no connection yet. An address that is not loopback must be https, and is verified.
+    def __init__(
+        self, address: str, *, timeout_s: float, credential: Credential, outgoing: Outgoing
+    ) -> None:
+        """Open no connection yet, and none to anywhere but this address (`adapters/outbound.py`).
 
         Args:
             address: scheme and host, e.g. `https://api.stripe.com`.
             timeout_s: for connecting, and for each silence while an answer comes.
+            credential: as whom, by name.
+            outgoing: hears of every exchange before its answer is used.
         """
         super().__init__()
-        host = urlsplit(address)
-        near = host.hostname in _LOOPBACK
-        assert host.scheme == "https" or near, f"{address} is neither loopback nor https"
-        self._http = httpx.Client(
+        self._http = Observed(
+            credential,
+            outgoing,
+            transport=Outbound(Destination.of(address), reply_bytes_max=ANSWER_BYTES_MAX),
             timeout=timeout_s,
-            limits=httpx.Limits(max_connections=CONNECTIONS_MAX),
             follow_redirects=False,
-            trust_env=not near,
+            trust_env=False,
         )
 
     def request(
@@ -68,6 +74,9 @@ class Wire(stripe.HTTPClient):
                         raise _failure("the answer is too long")
         except httpx.HTTPError as error:
             raise _failure(type(error).__name__) from error
+        if answer.is_success and not body.lstrip().startswith(b"{"):
+            # The SDK would stumble over it, and its stumbling tells nobody what happened.
+            raise fields.bad("answer")
         return body.decode("utf-8", "replace"), answer.status_code, answer.headers
 
     def close(self) -> None:

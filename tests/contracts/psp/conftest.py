@@ -8,6 +8,7 @@ from uuid import UUID
 
 import pytest
 
+from adapters.outgoing import Listed
 from adapters.psp.stripe.client import StripeApi
 from adapters.psp.stripe.provider import Stripe
 from adapters.psp.stripe.simulator import ManualClock, Plan, StripeSimulator, Terms
@@ -37,7 +38,9 @@ class StripeStage:
         self.clock = ManualClock()
         self.sim = StripeSimulator(7, self.clock, terms=terms, post=post, signed_at=self.clock)
         self.sim.faults.stall_s = 3 * TIMEOUT_S
-        self.api = StripeApi("sk_test_contract", address=self.sim.url, timeout_s=TIMEOUT_S)
+        self.api = StripeApi(
+            "sk_test_contract", outgoing=Listed(), address=self.sim.url, timeout_s=TIMEOUT_S
+        )
         door = Webhook(Translator("stripe-eu", live=False), (SECRET,))
         self.provider = Stripe(self.api, door, financial_account="fa_1")
         self._ids = itertools.count(1)

@@ -6,6 +6,8 @@ from datetime import timedelta
 
 import pytest
 
+from adapters.outbound import OutboundRefused
+from adapters.outgoing import Listed
 from adapters.psp.stripe.client import StripeApi
 from adapters.psp.stripe.provider import Stripe
 from adapters.psp.stripe.simulator import Fault, Faults
@@ -140,7 +142,7 @@ def test_a_decline_carries_the_issuers_reason(stage: StripeStage) -> None:
 def test_a_provider_that_cannot_be_reached_did_nothing(stage: StripeStage) -> None:
     with StripeStage() as gone:
         address = gone.sim.url
-    api = StripeApi("sk_test_contract", address=address, timeout_s=0.5)
+    api = StripeApi("sk_test_contract", outgoing=Listed(), address=address, timeout_s=0.5)
 
     answer = Stripe(api, stage.provider.webhook, "fa_1").retrieve_payment("pi_1")
     api.close()
@@ -151,7 +153,7 @@ def test_a_provider_that_cannot_be_reached_did_nothing(stage: StripeStage) -> No
 
 
 def test_wrong_credentials_are_a_no_for_now(stage: StripeStage) -> None:
-    api = StripeApi("pk_wrong", address=stage.sim.url, timeout_s=0.5)
+    api = StripeApi("pk_wrong", outgoing=Listed(), address=stage.sim.url, timeout_s=0.5)
 
     answer = Stripe(api, stage.provider.webhook, "fa_1").retrieve_payment("pi_1")
     api.close()
@@ -161,8 +163,8 @@ def test_wrong_credentials_are_a_no_for_now(stage: StripeStage) -> None:
 
 
 def test_refuses_an_address_that_is_neither_loopback_nor_encrypted() -> None:
-    with pytest.raises(AssertionError):
-        StripeApi("sk_test_contract", address="http://stripe.example")
+    with pytest.raises(OutboundRefused):
+        StripeApi("sk_test_contract", outgoing=Listed(), address="http://stripe.example")
 
 
 def test_sends_every_request_once(stage: StripeStage) -> None:

@@ -173,14 +173,17 @@ def open_street(
 def projecting(house: House) -> Iterator[None]:
     """Run the projections; the worker is driven by hand."""
     stop = threading.Event()
-    runner = threading.Thread(target=house.runner.run, args=(stop,), daemon=True)
-    runner.start()
+    folds = (house.runner.run, house.access_index.follow)
+    runners = [threading.Thread(target=fold, args=(stop,), daemon=True) for fold in folds]
+    for runner in runners:
+        runner.start()
     try:
         yield
     finally:
         house.worker.stop()
         stop.set()
-        runner.join()
+        for runner in runners:
+            runner.join()
 
 
 def deposit(client: str, amount: str = "10.00", currency: str = "EUR") -> dict[str, Any]:
@@ -218,10 +221,11 @@ def quote(client: str) -> dict[str, Any]:
     return {"client": client, "amount": "100.00", "currency": "EUR", "into": "USD"}
 
 
-def _settings(home: Path, issuer: DevIssuer, stripe_url: str, **changes: Any) -> Settings:
+def _settings(home: Path, issuer: DevIssuer, stripe_url: str, /, **changes: Any) -> Settings:
     merchant = MerchantSettings(
         name=MERCHANT, bank="eurobank", address=stripe_url, financial_account="fa_sandbox"
     )
+    merchant = merchant.model_copy(update=changes.pop("merchant", {}))
     given = {
         "entity": ENTITY,
         "home": home,

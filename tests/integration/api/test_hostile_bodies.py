@@ -85,7 +85,11 @@ class WritingDoor:
 
 @pytest.fixture(scope="module")
 def doors(shared: Street) -> list[WritingDoor]:
-    client = shared.register("EUR")
+    return writing_doors(shared)
+
+
+def writing_doors(street: Street) -> list[WritingDoor]:
+    client = street.register("EUR")
     bank = to_bank("acct_1", "gbba_1", "EUR")
     person = {"residence": "CY", "category": "retail", "account_currency": "EUR", "name_ref": "x"}
     login = {
@@ -106,7 +110,13 @@ def doors(shared: Street) -> list[WritingDoor]:
         WritingDoor(
             Role.RISK,
             f"/v1/clients/{client}/freeze",
-            {"currency": "EUR", "frozen": True, "reason": "r"},
+            {"currency": "EUR", "reason": "r"},
+            "person:eve",
+        ),
+        WritingDoor(
+            Role.RISK,
+            f"/v1/clients/{client}/unfreeze",
+            {"currency": "EUR", "reason": "r"},
             "person:eve",
         ),
         WritingDoor(Role.COMPLIANCE, f"/v1/kyc/{client}", {"decision": "approve"} | level),

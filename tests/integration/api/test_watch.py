@@ -137,7 +137,7 @@ def test_metrics_show_requests_lag_work_and_clearing(shared: Street) -> None:
 
 def test_health_asks_for_nothing_and_tells_nothing(shared: Street) -> None:
     assert shared.http.get("/healthz").json() == {"status": "alive"}
-    assert shared.http.get("/readyz").json() == {"status": "ready"}
+    assert shared.http.get("/readyz").json() == {"status": "ready", "degraded": False}
 
 
 def test_every_door_with_a_credential_stays_shut_without_one(shared: Street) -> None:

@@ -14,6 +14,8 @@ import pytest
 
 from adapters.database.embedded import EmbeddedPostgres
 from adapters.database.roles import ROLES, Database, prepare_embedded
+from api.authorization import authorization
+from api.stray import allowed_rights, live_rights
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -87,8 +89,6 @@ TRICKS = (
 
 def matrix(database: Database) -> str:
     """Write down every right that a role has: one line per object and role."""
-    with psycopg.connect(database.dsn("projector")) as connection:
-        connection.execute(SAMPLE_PROJECTION)
     found: dict[tuple[str, str], list[str]] = {}
     with psycopg.connect(database.admin_dsn) as connection:
         for query in RIGHTS:
@@ -103,13 +103,65 @@ def filled(database: Database) -> Database:
     """A database with one row in every table that must keep its rows."""
     with psycopg.connect(database.dsn("book_writer")) as connection:
         connection.execute(APPEND.format(table="log"))
-        connection.execute(APPEND.format(table="access"))
         connection.execute(RECEIVE)
+    with psycopg.connect(database.dsn("access_writer")) as connection:
+        connection.execute(APPEND.format(table="access"))
     return database
 
 
 def test_roles_have_the_rights_of_the_committed_matrix_and_no_others(database: Database) -> None:
     assert matrix(database) == MATRIX.read_text()
+
+
+def test_the_catalog_allows_what_the_authorization_file_says_and_nothing_else(
+    database: Database,
+) -> None:
+    assert rights(database) == allowed_rights(authorization())
+
+
+@pytest.mark.parametrize(
+    ("owner", "stray"),
+    [
+        ("projector", SAMPLE_PROJECTION),
+        ("migrator", "CREATE VIEW book.everything AS SELECT * FROM book.log"),
+        ("migrator", "GRANT SELECT (state) ON book.log TO finance_reader"),
+        ("projector", "GRANT INSERT ON read.kyc TO book_writer"),
+        ("projector", "GRANT SELECT ON read.kyc TO PUBLIC"),
+        ("projector", "REVOKE SELECT ON read.kyc FROM audit_reader"),
+    ],
+)
+def test_a_table_or_a_right_without_a_row_is_found(
+    database: Database, owner: str, stray: str
+) -> None:
+    with psycopg.connect(database.dsn(owner)) as connection:
+        connection.execute(stray)
+
+    assert rights(database) != allowed_rights(authorization())
+
+
+def rights(database: Database) -> set[str]:
+    with psycopg.connect(database.admin_dsn) as connection:
+        return live_rights(connection, ROLES)
+
+
+def test_who_keeps_the_access_log_plants_no_state_in_the_book(database: Database) -> None:
+    plant = "INSERT INTO book.snapshot VALUES (gen_random_uuid(), 100, %s, '{}')"
+    look = "SELECT count(*) FROM book.snapshot"
+    with psycopg.connect(database.dsn("book_writer"), autocommit=True) as connection:
+        connection.execute(plant, ("wallet/0123456789ab",))
+        assert connection.execute(look).fetchone() == (1,)
+    with psycopg.connect(database.dsn("access_writer"), autocommit=True) as connection:
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            connection.execute(plant, ("wallet/0123456789ab",))
+        connection.execute(plant, ("access/0123456789ab",))
+        assert connection.execute(look).fetchone() == (1,)
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            connection.execute(APPEND.format(table="log"))
+    with (
+        psycopg.connect(database.dsn("book_writer"), autocommit=True) as connection,
+        pytest.raises(psycopg.errors.InsufficientPrivilege),
+    ):
+        connection.execute(APPEND.format(table="access"))
 
 
 def test_a_right_too_many_shows_in_the_matrix(database: Database) -> None:
@@ -186,9 +238,15 @@ def test_a_reader_cannot_stop_the_book_with_its_lock(database: Database) -> None
 def test_readers_see_what_the_projector_makes(database: Database) -> None:
     with psycopg.connect(database.dsn("projector")) as connection:
         connection.execute(SAMPLE_PROJECTION)
-    for role in ("book_writer", "finance_reader", "audit_reader"):
+    for role in ("finance_reader", "audit_reader"):
         with psycopg.connect(database.dsn(role)) as connection:
             assert connection.execute("SELECT count(*) FROM read.sample").fetchone() == (0,)
+    for role in ("book_writer", "access_writer", "retention"):
+        with (
+            psycopg.connect(database.dsn(role)) as connection,
+            pytest.raises(psycopg.errors.InsufficientPrivilege),
+        ):
+            connection.execute("SELECT count(*) FROM read.sample")
 
 
 def _databases() -> Iterator[Database]:

@@ -51,7 +51,7 @@ def test_an_untouched_book_passes(house: StoredHouse, auditing: Connection[Any])
     assert {check.name for check in report.checks} == LEDGER
     assert (report.head, report.folded) == (house.book.head(), house.book.head())
     assert report.digest == house.book.rows[-1].digest.hex()
-    assert told == list(range(1, report.head + 1))
+    assert told == [report.head]
 
 
 def test_events_that_are_not_folded_yet_are_no_damage(

@@ -38,6 +38,9 @@ def book(request: pytest.FixtureRequest, lanes: Lanes) -> Iterator[AnyBook]:
         opened.close()
 
 
+WRITERS = {"log": "book_writer", "access": "access_writer"}
+
+
 @pytest.fixture
 def open_book(database: Database) -> Iterator[Callable[..., Book]]:
     """Open books on the test's database; all are closed at the end."""
@@ -46,7 +49,7 @@ def open_book(database: Database) -> Iterator[Callable[..., Book]]:
         def opened(dsn: str | None = None, **options: object) -> Book:
             clock = options.pop("clock", None) or Ticking()
             book = Book.open(
-                dsn or database.dsn("book_writer"),
+                dsn or database.dsn(WRITERS[str(options.get("log", "log"))]),
                 ENTITY,
                 options.pop("vocabulary", None) or vocabulary(),  # type: ignore[arg-type]
                 clock=clock,  # type: ignore[arg-type]

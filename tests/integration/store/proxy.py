@@ -82,7 +82,11 @@ class LossyProxy:
                 if not self._open:
                     _close(client)
                     continue
-                server = socket.create_connection(("127.0.0.1", self._server_port))
+                try:
+                    server = socket.create_connection(("127.0.0.1", self._server_port))
+                except OSError:  # the server is down: so are we, until it is back
+                    _close(client)
+                    continue
                 with self._lock:
                     self._sockets += [client, server]
                 self._start(self._forward_requests, client, server)

@@ -35,7 +35,8 @@ def log(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def factory(database: Database, log: str) -> Iterator[StoreFactory]:
-    made = StoreFactory(database.dsn("book_writer"), LOGS[log], genesis(log, ENTITY), Ticking())
+    dsn = database.dsn("access_writer" if log == "access" else "book_writer")
+    made = StoreFactory(dsn, LOGS[log], genesis(log, ENTITY), Ticking())
     yield made
     made.close()
 

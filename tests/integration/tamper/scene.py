@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import psycopg
 
-from api.checkpointer import Checkpointer, signer_of, store_of
+from api.checkpoint_keys import signer_of
+from api.checkpointer import Checkpointer, store_of
 from api.cli import main
 from api.settings import CheckpointSettings, Settings
 from ledger.checkpoints import verifier_key

@@ -13,7 +13,7 @@ import pytest
 from api.bootstrap import wire, working
 from api.checkpointer import LOG as JOURNAL
 from ledger.checkpoints import LogDiffers
-from ledger.store.merkle import verify_consistency, verify_inclusion
+from ledger.store.merkle import Frontier, verify_consistency, verify_inclusion
 from tests.integration.tamper.scene import EVERY, TOOL, Scene, chained
 from tests.integration.tamper.test_attacks import AT, flipped, put
 
@@ -72,6 +72,41 @@ def test_control_a_log_that_only_grew_opens(scene: Scene) -> None:
     scene.house.write()
 
     scene.checkpointer().open()
+
+
+def test_a_start_reads_the_rows_behind_the_newest_checkpoint_only(scene: Scene) -> None:
+    scene.checkpoint()
+    assert scene.checkpointer().open() == 0
+    scene.house.credit(scene.house.register(3), 700)
+    scene.house.write()
+    behind = len(scene.rows) - scene.sizes()[-1]
+
+    assert 0 < scene.checkpointer().open() == behind
+    (scene.folder / "newest.edge").unlink()
+    assert scene.checkpointer().open() == len(scene.rows)
+
+
+def test_a_changed_edge_is_not_believed_and_everything_is_read(scene: Scene) -> None:
+    scene.checkpoint()
+    edge = scene.folder / "newest.edge"
+    edge.write_bytes(edge.read_bytes()[:-1] + b"?")
+    assert scene.checkpointer().open() == len(scene.rows)
+
+    scene.attack(lambda rows: chained(flipped(rows)))
+    with pytest.raises(LogDiffers, match="rows 6 to 10"):
+        scene.checkpointer().open()
+
+
+def test_an_edge_made_for_a_log_made_anew_is_not_believed(scene: Scene) -> None:
+    scene.checkpoint()
+    anew, forged = chained(flipped(scene.rows)), Frontier()
+    for row in anew:
+        forged.add(row.digest)
+    scene.attack(lambda _: anew)
+    (scene.folder / "newest.edge").write_bytes(forged.before())
+
+    with pytest.raises(LogDiffers, match="rows 6 to 10"):
+        scene.checkpointer().open()
 
 
 def test_a_log_that_is_rewritten_while_it_is_open_is_told_and_not_signed(

@@ -19,9 +19,10 @@ def _shared(tmp_path_factory: pytest.TempPathFactory) -> House:
 def house(_shared: House) -> House:
     """A clean house: building one takes longer than most tests in it."""
     _shared.clock[0] = NOW
+    _shared.sink_down = False
+    _shared.close()  # it counts strangers until then
     _shared.records.clear()
     _shared.failing.clear()
-    _shared.sink_down = False
     return _shared
 
 

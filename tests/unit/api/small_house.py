@@ -21,6 +21,7 @@ from api.devtokens import AUDIENCE, ISSUER, DevIssuer
 from api.frame import Api, check_doors, framed
 from api.jwks import KeyFile
 from api.middleware import Metrics
+from api.rates import Rate, RateSettings, Turnstile
 from api.scopes import Door, Matrix, Role, Row
 from api.security import Needs, TokenRules, Verifier
 from api.words import AmountText, AsOf, CurrencyText, Id, IdempotencyKey, Page, Slug
@@ -39,6 +40,13 @@ OF_BOB = "66000000-0000-8000-8000-00000000b0b1"
 MISSING = "66000000-0000-8000-8000-0000000000ff"
 SECRET = "the balance of Bob is 1,000,000"
 NOW = 1_790_000_000
+PATIENT = RateSettings(
+    # Its clock stands still: what a bucket gives at once is all that it ever gives.
+    client=Rate(per_s=1, burst=1_000_000),
+    service=Rate(per_s=1, burst=1_000_000),
+    stranger=Rate(per_s=1, burst=1_000_000),
+    probe=Rate(per_s=1, burst=1_000_000),
+)
 
 ROWS = (
     Row("POST", "/webhooks/{provider}/{merchant_account}", door=Door.SIGNATURE),
@@ -118,6 +126,14 @@ class House:
         chunks = [body] if isinstance(body, bytes) else list(body)
         return asyncio.run(call(self.app, method, path, query, sent, chunks))
 
+    async def ask_async(self, method: str, path: str) -> Answer:
+        """Call the app without a token, in the loop of the test."""
+        return await call(self.app, method, path, b"", [], [b""])
+
+    def close(self) -> None:
+        """Close the app as a server does."""
+        asyncio.run(close(self.app))
+
     def withdraw(self, body: bytes | Any, *, token: str = "", **given: Any) -> Answer:
         raw = body if isinstance(body, bytes) else json.dumps(body).encode()
         headers = given.pop(
@@ -133,7 +149,10 @@ def good_body(**other: Any) -> dict[str, Any]:
 def open_house(home: Path, **changes: Any) -> House:
     clock = [float(NOW)]
     issuer = DevIssuer.at_home(home, now=lambda: clock[0])
-    rules = TokenRules(ISSUER, AUDIENCE, frozenset({ENTITY, EntityId("acme-uk")}))
+    matrix = Matrix(changes.pop("rows", ROWS))
+    origins = changes.pop("origins", ())
+    turnstile = Turnstile(changes.pop("rates", PATIENT), lambda: clock[0])
+    rules = TokenRules(ISSUER, AUDIENCE, frozenset({ENTITY, EntityId("acme-uk")}), **changes)
     keys = KeyFile(issuer.jwks, monotonic=lambda: clock[0])
     verifier = Verifier(keys, rules, now=lambda: clock[0])
     metrics = Metrics()
@@ -144,9 +163,15 @@ def open_house(home: Path, **changes: Any) -> House:
             raise OSError("no space left")
         book[0].records.append(record)
 
-    matrix = Matrix(changes.pop("rows", ROWS))
     app = framed(
-        verifier=verifier, sink=sink, matrix=matrix, metrics=metrics, title="t", version="1"
+        verifier=verifier,
+        sink=sink,
+        matrix=matrix,
+        metrics=metrics,
+        turnstile=turnstile,
+        origins=origins,
+        title="t",
+        version="1",
     )
     house = House(app, issuer, clock, metrics)
     book.append(house)
@@ -270,3 +295,17 @@ async def call(
         {name.decode(): value.decode() for name, value in start["headers"]},
         b"".join(m.get("body", b"") for m in sent[1:]),
     )
+
+
+async def close(app: Callable[..., Any]) -> None:
+    """Play the server's part of a start and an end."""
+    heard = [{"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}]
+
+    async def receive() -> dict[str, Any]:
+        return heard.pop(0)
+
+    async def send(_: dict[str, Any]) -> None:
+        return None
+
+    scope = {"type": "lifespan", "asgi": {"version": "3.0"}, "app": app, "state": {}}
+    await app(scope, receive, send)

@@ -1,15 +1,22 @@
 from __future__ import annotations
 
+import asyncio
 import json
 from dataclasses import asdict
+from datetime import UTC, datetime
 
 import pytest
 
-from api.access import NAMES_MAX, Named
-from api.scopes import Role
+from api import denials
+from api.access import NAMES_MAX, AccessRecord, Named
+from api.access_words import EVERYTHING, OF_ROUTE, Fields, Outcome, fields_of
+from api.context import Call
+from api.denials import SAMPLES_MAX
+from api.scopes import MATRIX, Role, Row
 from ledger.errors import Conflict, LogUnreachable
 from tests.unit.api.small_house import ALICE, OF_ALICE, OF_BOB, SECRET, House, good_body
 
+AT = datetime(2026, 3, 2, 12, tzinfo=UTC)
 READ = f"/v1/withdrawals/{OF_ALICE}"
 
 
@@ -26,19 +33,91 @@ def test_a_granted_call_is_recorded_with_what_it_touched(house: House) -> None:
     assert record.clients.names == (str(ALICE),)
 
 
-def test_a_denied_call_is_recorded_with_the_reason(house: House) -> None:
-    house.ask("GET", READ, token=None)
-    house.ask("GET", READ, token="a.b.c")
+def test_every_denial_of_somebody_we_know_is_a_record(house: House) -> None:
     house.ask("GET", READ, token=house.token(Role.CRM))
     house.ask("GET", f"/v1/withdrawals/{OF_BOB}", token=house.token(Role.CLIENT, client=ALICE))
+    house.ask("GET", f"/v1/withdrawals/{OF_BOB}", token=house.token(Role.CLIENT, client=ALICE))
 
-    assert [(r.status, r.subject, bool(r.reason), r.did) for r in house.records] == [
-        (401, "", False, ()),
-        (401, "", True, ()),
-        (403, "service:crm", False, ()),
-        (404, "service:client", False, ()),
+    assert [(r.status, r.subject, r.outcome, r.count) for r in house.records] == [
+        (403, "service:crm", Outcome.DENIED, 1),
+        (404, "service:client", Outcome.DENIED, 1),
+        (404, "service:client", Outcome.DENIED, 1),
     ]
-    assert house.records[3].target == f"withdrawal={OF_BOB}"
+    assert house.records[1].target == f"withdrawal={OF_BOB}"
+    assert Fields.PAYMENT_DETAILS in house.records[1].fields
+
+
+def test_a_storm_of_strangers_is_a_record_for_each_reason(house: House) -> None:
+    for _ in range(30):
+        house.ask("GET", READ, token=None)
+        house.ask("GET", READ, token="a.b.c")
+        house.ask("POST", "/webhooks/stripe/eu-1", token=None, body=b"unsigned")
+    before = list(house.records)
+    house.close()
+
+    assert before == []
+    assert {(r.route, r.status, bool(r.reason)): r.count for r in house.records} == {
+        ("/v1/withdrawals/{withdrawal}", 401, False): 30,
+        ("/v1/withdrawals/{withdrawal}", 401, True): 30,
+        ("/webhooks/{provider}/{merchant_account}", 200, False): 30,
+    }
+    assert all(len(record.samples) == SAMPLES_MAX for record in house.records)
+    assert {record.subject for record in house.records} == {""}
+
+
+def test_control_a_storm_of_somebody_we_know_is_a_record_each(house: House) -> None:
+    for _ in range(30):
+        house.ask("GET", READ, token=house.token(Role.CRM))
+
+    assert len(house.records) == 30
+
+
+def test_counted_strangers_are_counted_on_where_they_cannot_be_written(house: House) -> None:
+    house.ask("GET", READ, token=None)
+    house.sink_down = True
+    house.close()
+    house.ask("GET", READ, token=None)
+    house.sink_down = False
+    house.close()
+
+    (record,) = house.records
+    assert record.count == 2
+
+
+def test_an_api_that_was_never_closed_writes_its_strangers_within_a_minute(
+    monkeypatch: pytest.MonkeyPatch, house: House
+) -> None:
+    monkeypatch.setattr(denials, "WINDOW_S", 0.0)
+
+    async def knock() -> None:
+        await house.ask_async("GET", READ)
+        for _ in range(5):
+            await asyncio.sleep(0)
+
+    asyncio.run(knock())
+
+    (record,) = house.records
+    assert (record.status, record.count) == (401, 1)
+
+
+def test_there_are_never_more_kinds_of_strangers_than_named() -> None:
+    written: list[AccessRecord] = []
+
+    async def sink(record: AccessRecord) -> None:
+        written.append(record)
+
+    async def knock() -> None:
+        counted = denials.Denials(sink, lambda: AT)
+        row = Row("GET", "/v1/withdrawals", "withdrawals:read")
+        for number in range(denials.KINDS_MAX + 50):
+            counted.add(Call(f"id-{number}", row, reason=f"reason {number}"), 401)
+        await counted.close()
+
+    asyncio.run(knock())
+
+    assert len(written) == denials.KINDS_MAX + 1
+    assert sum(record.count for record in written) == denials.KINDS_MAX + 50
+    assert written[-1].reason == denials.OTHER
 
 
 def test_a_refused_and_a_failed_call_are_recorded(house: House) -> None:
@@ -60,7 +139,7 @@ def test_an_answer_whose_record_cannot_be_written_is_withheld(house: House) -> N
     assert withheld.json["retry"] is True
     assert SECRET.encode() not in withheld.body
     assert withheld.headers["content-type"] == "application/problem+json"
-    assert house.ask("GET", READ, token=None).status == 503
+    assert house.ask("GET", READ, token=None).status == 401
     assert house.ask("GET", "/healthz", token=None).status == 200
 
 
@@ -79,7 +158,7 @@ def test_what_no_record_is_due_for_is_not_recorded(house: House) -> None:
     house.ask("GET", "/healthz", token=None)
     house.ask("GET", "/nowhere")
     house.ask("DELETE", "/v1/withdrawals")
-    house.ask("POST", "/webhooks/stripe/eu-1", token=None, body=b"unsigned")
+    house.close()
 
     assert house.records == []
 
@@ -109,8 +188,11 @@ def test_no_credential_and_no_body_is_in_a_record(house: House, body: object) ->
     house.ask("GET", "/v1/withdrawals/canary-path\n", token=token)
     house.ask("GET", "/v1/withdrawals/canary path")
 
+    house.ask("GET", READ, token="canary.canary.canary")
+    house.close()
+
     told = json.dumps([asdict(record) for record in house.records], default=str)
-    assert len(house.records) == 3
+    assert len(house.records) == 4
     assert "canary" not in told
     for part in token.split("."):
         assert part not in told
@@ -119,9 +201,20 @@ def test_no_credential_and_no_body_is_in_a_record(house: House, body: object) ->
 def test_a_record_names_some_and_proves_all() -> None:
     many = {f"client-{number:04}" for number in range(NAMES_MAX + 1)}
 
-    named, fewer = Named.of(many), Named.of(many - {"client-0100"})
+    named, fewer = Named.of(many), Named.of(many - {f"client-{NAMES_MAX:04}"})
 
     assert (len(named.names), named.count) == (NAMES_MAX, NAMES_MAX + 1)
     assert named.names == fewer.names
     assert named.sha256 != fewer.sha256
     assert Named.of(set()) == Named((), 0, "")
+
+
+def test_every_recorded_route_names_its_classes_of_data() -> None:
+    recorded = {f"{row.method} {row.path}" for row in MATRIX if row.recorded}
+
+    assert set(OF_ROUTE) == recorded
+    assert all(OF_ROUTE.values())
+
+
+def test_control_a_route_that_nobody_classified_counts_as_all_data() -> None:
+    assert fields_of(Row("GET", "/v1/purses", "purses:read")) == EVERYTHING

@@ -47,9 +47,14 @@ def test_everything_but_health_asks_for_a_credential() -> None:
     assert {row.path for row in MATRIX if row.door is Door.OPEN} == {"/healthz", "/readyz"}
 
 
-def test_releasing_money_freezing_and_pricing_ask_for_a_person() -> None:
+def test_releasing_money_and_pricing_ask_for_a_person() -> None:
     people = {row.scope for row in MATRIX if row.person}
-    assert people == {"withdrawals:approve", "clients:freeze", "rates:set"}
+    assert people == {"withdrawals:approve", "clients:unfreeze", "rates:set"}
+
+
+def test_the_monitor_reads_and_enforcement_stops_and_neither_does_more() -> None:
+    assert all(scope.endswith(":read") for scope in ROLES[Role.RISK_MONITOR])
+    assert ROLES[Role.ENFORCEMENT] == {"clients:freeze"}
 
 
 def test_who_talks_to_clients_learns_nothing_of_withdrawals() -> None:
@@ -225,7 +230,9 @@ def test_openapi_shows_the_body_the_problems_and_the_credential(new_house: House
     (key,) = [p for p in create["parameters"] if p["name"] == "Idempotency-Key"]
     assert key["required"] is True
     assert "security" not in schema["paths"]["/healthz"]["get"]
-    assert set(schema["paths"]["/healthz"]["get"]["responses"]) == {"200", "default"}
+    assert set(schema["paths"]["/healthz"]["get"]["responses"]) == {
+        *("200", "400", "404", "414", "429", "431", "503", "default")
+    }
     assert "HTTPValidationError" not in schema["components"]["schemas"]
     assert "application/problem+json" in schema["components"]["responses"]["Problem"]["content"]
     assert new_house.app.openapi() == schema

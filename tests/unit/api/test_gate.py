@@ -189,7 +189,10 @@ def test_a_role_opens_its_own_doors_and_no_other(house: House, role: Role) -> No
         assert answer.status == 200 or answer.code == "scope_missing"
 
 
-_READERS = (Role.OPERATIONS, Role.COMPLIANCE, Role.RISK, Role.FINANCE, Role.AUDIT)
+_READERS = (
+    *(Role.OPERATIONS, Role.COMPLIANCE, Role.FINANCE, Role.AUDIT),
+    *(Role.RISK, Role.RISK_MONITOR),
+)
 
 
 def test_a_token_may_ask_for_less_than_its_role_and_never_for_more(house: House) -> None:

@@ -21,7 +21,7 @@ def test_a_message_that_cannot_be_merged_is_set_aside_for_a_person(
     with playing() as day:
         day.client_comes()
         day.sim.pay(day.deposit(1, "10.00", "EUR"))
-        worker = Worker(day.desk, day.book, hands=1)
+        worker = Worker(day.desk, day.book, tell=lambda _: None, hands=1)
         monkeypatch.setattr(notices, "apply", broken)
         for _ in range(FAILURES_MAX + 3):
             worker.round()
@@ -41,7 +41,7 @@ def test_control_a_message_that_merges_needs_nobody() -> None:
     with playing() as day:
         day.client_comes()
         day.sim.pay(day.deposit(1, "10.00", "EUR"))
-        worker = Worker(day.desk, day.book, hands=1)
+        worker = Worker(day.desk, day.book, tell=lambda _: None, hands=1)
         for _ in range(3):
             worker.round()
             day.clock.advance(timedelta(minutes=6))

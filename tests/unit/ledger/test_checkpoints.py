@@ -3,6 +3,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from pathlib import Path
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 import pytest
@@ -18,11 +19,15 @@ from ledger.checkpoints import (
     Trail,
     opened,
     origin,
+    resumed,
     verifier_key,
 )
 from ledger.ids import EntityId
 from ledger.store.chain import digest, genesis
 from ledger.store.merkle import Frontier
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "log-format.md"
 
@@ -139,3 +144,55 @@ def test_another_log_differs_behind_the_last_checkpoint_that_agrees() -> None:
 
 def test_control_without_checkpoints_every_log_agrees() -> None:
     assert walked([bytes(32)]).difference() is None
+
+
+# --- the edge that is kept with the newest checkpoint
+
+
+def grown(size: int) -> Frontier:
+    frontier = Frontier()
+    for leaf in DIGESTS[:size]:
+        frontier.add(leaf)
+    return frontier
+
+
+def log(digests: list[bytes]) -> Callable[[int], bytes | None]:
+    return lambda position: dict(enumerate(digests, 1)).get(position)
+
+
+@given(st.integers(1, 40))
+def test_goes_on_from_an_edge_as_if_it_had_walked_all_the_way(size: int) -> None:
+    found = resumed(grown(size).before(), [checkpoint(1), checkpoint(size)], log(DIGESTS))
+
+    assert found is not None
+    for leaf in DIGESTS[size:]:
+        found.add(leaf)
+    assert (found.size, found.root()) == (40, checkpoint(40).root)
+
+
+@given(st.integers(1, 40), st.data())
+def test_believes_no_edge_that_somebody_changed(size: int, data: st.DataObject) -> None:
+    edge = bytearray(grown(size).before())
+    edge[data.draw(st.integers(0, len(edge) - 1))] ^= data.draw(st.integers(1, 255))
+
+    assert resumed(bytes(edge), [checkpoint(size), checkpoint(40)], log(DIGESTS)) is None
+
+
+@pytest.mark.parametrize("edge", [None, b"", bytes(8), b"no edge", bytes(7) + b"\3" + bytes(65)])
+def test_walks_from_the_first_row_where_no_edge_is_kept(edge: bytes | None) -> None:
+    assert resumed(edge, [checkpoint(4)], log(DIGESTS)) is None
+
+
+def test_believes_no_edge_of_a_log_that_was_cut_or_made_anew() -> None:
+    edge, signed = grown(12).before(), [checkpoint(12)]
+    anew = [*DIGESTS[:11], b"another digest of position 12..."]
+
+    assert resumed(edge, signed, log(DIGESTS[:11])) is None
+    assert resumed(edge, signed, log(anew)) is None
+    assert resumed(edge, [checkpoint(11)], log(DIGESTS)) is None
+
+
+def test_control_an_edge_that_holds_the_newest_row_too_says_nothing_of_the_log() -> None:
+    after = grown(13).before()
+
+    assert Frontier.read(after).root() == checkpoint(12).root

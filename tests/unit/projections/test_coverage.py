@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from clients.facts import ActivityNoted, ClientRegistered, TradingAccountLinked
+from compliance import facts as compliance
 from ledger import facts as ledger
 from payments import facts as payments
 from payments.payout import PayoutPhase
@@ -37,6 +38,8 @@ NOT_SHOWN = {
     payments.PayoutLineBooked,
     payments.SettlementPaid,
     payments.SettlementFailed,
+    compliance.SecondPersonAsked,  # what it was asked for is shown once it is done
+    compliance.SecondPersonAgreed,
 }
 
 

@@ -13,11 +13,13 @@ import pytest
 from projections.export import csv_lines, hledger
 from projections.replay import fold_balances
 from tests.unit.projections.house import CLEARING, START, House, legs
+from tests.unit.projections.random_book import random_book
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 BANK = "acme-cy:bank:house:main"
+SEED = 11
 NEEDS_HLEDGER = pytest.mark.skipif(
     shutil.which("hledger") is None, reason="hledger is not installed (apt: hledger)"
 )
@@ -119,6 +121,18 @@ def test_hledger_comes_to_the_same_balances(house: House, tmp_path: Path) -> Non
     found = hledger_balances("".join(hledger(house.events)), tmp_path)
 
     assert {key: amount for key, amount in found.items() if amount} == ours(house)
+
+
+@NEEDS_HLEDGER
+def test_hledger_adds_a_large_random_book_up_to_our_balances(tmp_path: Path) -> None:
+    book = random_book(SEED)
+    found = hledger_balances("".join(hledger(book.events)), tmp_path)
+    expected = ours(book)
+
+    assert len(expected) > 200
+    assert {key: amount for key, amount in found.items() if amount} == {
+        key: amount for key, amount in expected.items() if amount
+    }
 
 
 @NEEDS_HLEDGER

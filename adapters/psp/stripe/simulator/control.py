@@ -22,7 +22,14 @@ METHODS: Final = frozenset(
         *("open_dispute", "escalate_dispute", "close_dispute", "warn_of_fraud"),
         *("settle", "pay_settlement", "fail_settlement", "add_recipient"),
         *("set_financial_balance", "post_outbound", "fail_outbound", "return_outbound"),
-        *("send_webhooks_to", "deliver", "deliver_all", "pause_webhooks", "resume_webhooks"),
+        *(
+            "send_webhooks_to",
+            "roll_webhook_secret",
+            "deliver",
+            "deliver_all",
+            "pause_webhooks",
+            "resume_webhooks",
+        ),
         "deliver_by_itself",
         *("advance", "run_due"),
     }

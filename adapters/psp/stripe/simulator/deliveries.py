@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from adapters.psp.stripe.webhook import sign
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
 
     from adapters.psp.stripe.simulator.world import Emitted
 
@@ -102,6 +102,7 @@ class Post:
         self._clock = clock
         self._signed_at = signed_at
         self._endpoints: list[Endpoint] = []
+        self._rolled: dict[str, str] = {}
         self._queue: list[_Message] = []
         self._numbers = 0
         self._lock = threading.Lock()
@@ -112,6 +113,10 @@ class Post:
         """Add an endpoint on this machine: a simulation writes to nobody else."""
         assert urlsplit(endpoint.url).hostname in _LOOPBACK, f"{endpoint.url} is not loopback"
         self._endpoints.append(endpoint)
+
+    def roll(self, url: str, secret: str) -> None:
+        """Sign what leaves for an endpoint from now on with another secret, waiting or not."""
+        self._rolled[url] = secret
 
     def take(self, event: Emitted) -> None:
         """Put an event into the queue, as often and as late as the plan has it."""
@@ -145,7 +150,7 @@ class Post:
         return self._sent(len(batch) - len(refused), len(refused))
 
     def _carry(self, share: list[_Message]) -> list[_Message]:
-        with _Lines() as lines:
+        with _Lines(self._rolled) as lines:
             return [m for m in share if not lines.post(m, self._signed_at())]
 
     def _sent(self, accepted: int, refused: int) -> Sent:
@@ -204,7 +209,8 @@ class Courier:
 class _Lines:
     """Kept-alive connections for one round of deliveries, one per host."""
 
-    def __init__(self) -> None:
+    def __init__(self, rolled: Mapping[str, str]) -> None:
+        self._rolled = rolled
         self._open: dict[str, http.client.HTTPConnection] = {}
 
     def __enter__(self) -> _Lines:
@@ -217,7 +223,8 @@ class _Lines:
     def post(self, message: _Message, now: datetime) -> bool:
         """Send one message; only a 2xx accepts it."""
         time = str(int(now.timestamp()))
-        signature = sign(message.body, message.endpoint.secret, time)
+        secret = self._rolled.get(message.endpoint.url, message.endpoint.secret)
+        signature = sign(message.body, secret, time)
         headers = {
             "Content-Type": "application/json; charset=utf-8",
             "Stripe-Signature": f"t={time},v1={signature},v0={'0' * 64}",

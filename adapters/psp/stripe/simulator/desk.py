@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from adapters.psp.stripe.simulator.errors import StripeRefusal, declined
 from adapters.psp.stripe.simulator.faults import Fault, Faults
 from adapters.psp.stripe.simulator.forms import read_form, read_json
+from adapters.psp.stripe.simulator.guard import Guard
 from adapters.psp.stripe.simulator.idempotency import Keys, request_of
 from adapters.psp.stripe.simulator.routes import handle
 from adapters.psp.stripe.simulator.world import ENCODE
@@ -53,15 +54,13 @@ class Desk:
     world: World
     keys: Keys
     faults: Faults
+    guard: Guard = field(default_factory=Guard)
 
     def answer(self, request: Request) -> Reply:
         """Answer a request, with the fault that it meets."""
         fault = self.faults.pick(request.method, request.path)
         try:
-            if not request.credential.startswith("Bearer sk_test_"):
-                raise StripeRefusal(
-                    401, "invalid_request_error", "Invalid API Key provided", started=False
-                )
+            self.guard.check(request.credential, request.method, request.path)
             _before(fault)
             with self.world.lock:
                 reply = self._once(request, fault)

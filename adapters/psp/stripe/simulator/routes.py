@@ -102,6 +102,7 @@ _ROUTES: Final[tuple[tuple[str, re.Pattern[str], Handler], ...]] = tuple(
             "/v1/payment_intents/{id}/cancel",
             lambda w, _, i: payments.cancel(w, w.get("payment_intent", i)),
         ),
+        ("GET", "/v1/customers", _many("customer")),
         ("GET", "/v1/charges", _many("charge", "payment_intent")),
         ("GET", "/v1/charges/{id}", _one("charge")),
         ("POST", "/v1/refunds", lambda w, asked, _: payments.create_refund(w, asked)),

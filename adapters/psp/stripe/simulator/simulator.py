@@ -17,6 +17,7 @@ from adapters.psp.stripe.simulator.deliveries import (
 )
 from adapters.psp.stripe.simulator.desk import Desk
 from adapters.psp.stripe.simulator.faults import Faults
+from adapters.psp.stripe.simulator.guard import Guard
 from adapters.psp.stripe.simulator.idempotency import Keys
 from adapters.psp.stripe.simulator.payments import Outcome
 from adapters.psp.stripe.simulator.server import Server
@@ -62,7 +63,8 @@ class StripeSimulator:
         self.world = World(seed, self.clock, terms or Terms())
         self.post = Post(seed, self.clock, post or Plan(), signed_at)
         self.world.on_event = self.post.take
-        desk = Desk(self.world, Keys(self.clock), self.faults)
+        self.guard = Guard()
+        desk = Desk(self.world, Keys(self.clock), self.faults, self.guard)
         self._server = Server(desk, Control(self).answer)
         self._courier = Courier(lambda: self.deliver(only_due=True))
 
@@ -99,6 +101,10 @@ class StripeSimulator:
     def send_webhooks_to(self, url: str, secret: str, types: Collection[str] = ()) -> None:
         """Send events from now on, of all types or of these, signed with the secret."""
         self.post.send_to(Endpoint(url, secret, frozenset(types)))
+
+    def roll_webhook_secret(self, url: str, secret: str) -> None:
+        """Sign everything that leaves for an address from now on with another secret."""
+        self.post.roll(url, secret)
 
     def deliver(self, *, only_due: bool = False, workers: int = 1) -> Sent:
         """Flush the queue in a fixed order; what is refused stays for the next round.

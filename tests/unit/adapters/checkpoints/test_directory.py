@@ -57,6 +57,17 @@ def test_a_folder_that_is_not_there_holds_nothing(tmp_path: Path) -> None:
     assert list(CheckpointDirectory(tmp_path / "nowhere").kept()) == []
 
 
+def test_the_edge_takes_the_place_of_the_one_before_and_is_no_checkpoint(tmp_path: Path) -> None:
+    store = CheckpointDirectory(tmp_path)
+    assert store.edge() is None
+    for edge in (b"an edge", b"the next"):
+        store.keep_edge(edge)
+
+    assert store.edge() == b"the next"
+    assert [path.name for path in tmp_path.iterdir()] == ["newest.edge"]
+    assert list(store.kept()) == []
+
+
 def test_the_key_is_made_once_and_for_its_owner_only(tmp_path: Path) -> None:
     path = tmp_path / "home" / "checkpoint.key"
     first, second = LocalSigner.of_file(path), LocalSigner.of_file(path)

@@ -1,0 +1,1 @@
+"""Secrets: one port, and a vault, the environment or a plain dictionary behind it."""
