@@ -1,13 +1,26 @@
-"""Drills say what they saw, in one line each, also when they pass."""
+"""Drills say what they saw, in one line each; the long ones wait to be asked."""
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+ASKED = "COUNTERFOIL_DRILLS"
+"""Set by `make drills`: run those marked `drill` too."""
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave the long drills out, unless they are asked for."""
+    if os.environ.get(ASKED):
+        return
+    long = [item for item in items if item.get_closest_marker("drill")]
+    items[:] = [item for item in items if item not in long]
+    config.hook.pytest_deselected(items=long)
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from concurrent.futures import ThreadPoolExecutor
 from threading import Event, Thread
 from typing import TYPE_CHECKING
@@ -27,6 +28,8 @@ BLOCK = 100_000
 NAIVE_WRITERS = 8
 NAIVE_ROWS = 400
 POLL_S = 0.002
+CALM_S_MAX = 120.0
+"""Longer than any run: a follower that stands still fails the drill, and does not hold it up."""
 
 
 def test_a_follower_misses_no_event_of_processes_that_are_killed(
@@ -36,8 +39,10 @@ def test_a_follower_misses_no_event_of_processes_that_are_killed(
     book, done = open_book(dsn), Event()
     seen: list[int] = []
 
+    ends = time.monotonic() + CALM_S_MAX
+
     def follow() -> None:
-        while not (done.is_set() and len(seen) == book.head()):
+        while time.monotonic() < ends and not (done.is_set() and len(seen) == book.head()):
             newest = seen[-1] if seen else 0
             if book.wait(newest + 1, timeout_s=0.2) > newest:
                 seen.extend(event.position for event in book.events_after(newest, PAGE))
