@@ -10,68 +10,35 @@ sends the next. Nothing is switched off: fsync, request keys and fingerprints, t
 from __future__ import annotations
 
 import argparse
-import asyncio
 import contextlib
 import json
-import random
 import resource
 import sys
 import tempfile
-import time
-from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from decimal import Decimal
-from itertools import count
+from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
-from uuid import UUID
-
-import uvloop
 
 from adapters.database.embedded import EmbeddedPostgres
 from adapters.database.roles import prepare_embedded
 from api.collector import quiet_collector
 from api.vocabulary import BOOK
 from ledger.book import Book
-from ledger.decision import Command
-from ledger.facts import WalletCredited
-from ledger.fx import Quote, convert
-from ledger.ids import ClientId, DepositId, EntityId, fingerprint, request_key
-from ledger.money import Money
-from ledger.wallet import open_wallet, record, wallet
-from payments.bookings import clearing, deposit_credited
-from payments.deposit import deposit_stream
-from payments.facts import DepositConfirmed
-from payments.link import Merchant
+from tests.benchmarks import bulk, ingest, scale
+from tests.benchmarks.load import ENTITY, MARKUP_BPS, MERCHANT, QUOTE, WALLETS, Load
 from tests.benchmarks.machine import machine, postgresql
+from tests.benchmarks.measuring import Measured, measure
 from tests.benchmarks.pgbench import Pgbench, find_pgbench
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Sequence
 
-    from ledger.decision import Decision, Receipt
+__all__ = ["ENTITY", "MARKUP_BPS", "MERCHANT", "QUOTE", "Load", "Measured", "measure", "run"]
 
-    Tell = Callable[[str], None]
-    Make = Callable[[], Command]
-
-ENTITY = EntityId("acme-cy")
-MERCHANT = Merchant(ENTITY, "stripe", "stripe-eu", live=False)
-MARKUP_BPS = Decimal(50)
-QUOTED_AT = datetime(2026, 3, 2, 12, tzinfo=UTC)
-QUOTE = Quote(
-    "EUR",
-    "USD",
-    Decimal("1.08412"),
-    Decimal("1.08431"),
-    "bench",
-    QUOTED_AT,
-    QUOTED_AT + timedelta(hours=1),
-    "bench-1",
-)
-WALLETS = 5_000
-WALLETS_A_COMMAND = 250
+Tell = Callable[[str], None]
 CALLERS = 1_000
 FEW_CALLERS = 10
 
@@ -85,6 +52,7 @@ class Plan:
         peer_s: TPC-B; the one-row script gets half of it.
         single_s: what is measured once: few callers, one fact a command.
         verified: whether the whole log is verified at the end.
+        more: also at 5 million events, with two processes, in bulk and over HTTP.
     """
 
     rounds: int
@@ -94,121 +62,11 @@ class Plan:
     scale: int
     verified: bool
     clients: int = 32
+    more: bool = False
 
 
 QUICK = Plan(rounds=3, ours_s=2, peer_s=2, single_s=2, scale=10, verified=False)
-FULL = Plan(rounds=7, ours_s=10, peer_s=10, single_s=10, scale=50, verified=True)
-
-
-class Load:
-    """Makes the commands of one run: random clients, amounts and references, all from one seed."""
-
-    def __init__(self, seed: int) -> None:
-        self._chance = random.Random(seed)
-        self._references = count()
-        self._clients = [
-            ClientId(UUID(int=self._chance.getrandbits(128), version=4)) for _ in range(WALLETS)
-        ]
-
-    def openings(self) -> Iterator[Command]:
-        """Open the wallets, many a command."""
-        for start in range(0, WALLETS, WALLETS_A_COMMAND):
-            yield _opening(self._clients[start : start + WALLETS_A_COMMAND])
-
-    def spread(self) -> Command:
-        """Make a movement into any of the wallets."""
-        return self._movement(self._chance.choice(self._clients))
-
-    def hot(self) -> Command:
-        """Make a movement into always the same wallet."""
-        return self._movement(self._clients[0])
-
-    def one_fact(self) -> Command:
-        """Make the wallet's half of a movement alone."""
-        return self._movement(self._chance.choice(self._clients), with_deposit=False)
-
-    def _movement(self, client: ClientId, *, with_deposit: bool = True) -> Command:
-        reference = f"pi_{next(self._references)}{self._chance.getrandbits(64):016x}"
-        amount = Money(self._chance.randint(1_00, 25_000_00), "EUR")
-        at = datetime.now(UTC)
-        deposit = DepositId(MERCHANT.id_of(at, "payment", reference))
-        stream, purse = deposit_stream(deposit), wallet(ENTITY, client, "USD")
-
-        def decide(decision: Decision) -> None:
-            conversion = convert(amount, "USD", QUOTE, MARKUP_BPS)
-            if with_deposit:
-                confirmed = DepositConfirmed(
-                    deposit=deposit,
-                    client=client,
-                    amount=amount,
-                    received_at=at,
-                    charge=reference,
-                    conversion=conversion,
-                )
-                decision.record(stream, confirmed)
-            state, source = decision.get(purse), clearing(ENTITY, MERCHANT.name)
-            moved = deposit_credited(state, source, amount, conversion, "deposit confirmed")
-            record(decision, state, WalletCredited(cause=deposit, entry=moved))
-
-        return Command(
-            decide,
-            by="bench",
-            at=at,
-            key=request_key(ENTITY, MERCHANT.provider, MERCHANT.name, reference),
-            contents=fingerprint(f"{reference} {amount.text()} {client}".encode()),
-            names=(stream, purse) if with_deposit else (purse,),
-        )
-
-
-def _opening(clients: Sequence[ClientId]) -> Command:
-    def decide(decision: Decision) -> None:
-        for client in clients:
-            open_wallet(decision, ENTITY, client, "USD")
-
-    streams = tuple(wallet(ENTITY, client, "USD") for client in clients)
-    return Command(decide, by="bench", at=datetime.now(UTC), names=streams)
-
-
-@dataclass(slots=True)
-class Measured:
-    """What callers saw: how long each command took, and which append it stood in."""
-
-    seconds: float = 0.0
-    latencies_s: list[float] = field(default_factory=list)
-    appends: Counter[datetime] = field(default_factory=Counter)
-    facts: int = 0
-
-    def note(self, latency_s: float, receipt: Receipt) -> None:
-        self.latencies_s.append(latency_s)
-        self.appends[receipt.events[0].recorded_at] += 1
-        self.facts += len(receipt.events)
-
-    @property
-    def per_s(self) -> float:
-        return len(self.latencies_s) / self.seconds
-
-    def percentile_ms(self, percent: int) -> float:
-        ordered = sorted(self.latencies_s)
-        return ordered[min(len(ordered) - 1, len(ordered) * percent // 100)] * 1_000
-
-
-def measure(book: Book, make: Make, callers: int, seconds: float) -> Measured:
-    """Let so many callers send commands, one after the other each, for so long."""
-    seen = Measured()
-
-    async def call(until: float) -> None:
-        while (begun := time.perf_counter()) < until:
-            receipt = await book.asubmit(make())
-            seen.note(time.perf_counter() - begun, receipt)
-
-    async def run() -> None:
-        begun = time.perf_counter()
-        await asyncio.gather(*(call(begun + seconds) for _ in range(callers)))
-        seen.seconds = time.perf_counter() - begun
-
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(run())
-    return seen
+FULL = Plan(rounds=5, ours_s=5, peer_s=4, single_s=5, scale=50, verified=True, more=True)
 
 
 @dataclass(slots=True)
@@ -261,7 +119,15 @@ def run_plan(plan: Plan, seed: int, tell: Tell) -> dict[str, Any]:
             tell("verifying the log")
             assert book.verify().ok
         told = report(plan, series, book.head())
+        if plan.more:
+            for part in (bulk.run, ingest.run, scale.run):
+                _add(told, part(server, folder, seed, tell))
         return {"seed": seed, **told, "postgresql": postgresql(server), "machine": machine(folder)}
+
+
+def _add(told: dict[str, Any], more: dict[str, Any]) -> None:
+    for group, values in more.items():
+        told.setdefault(group, {}).update(values)
 
 
 def _peer(server: EmbeddedPostgres, folder: Path, plan: Plan) -> Pgbench | None:
