@@ -109,6 +109,16 @@ def client_account(entity: EntityId, kind: str, client: ClientId) -> Account:
     return Account(f"{entity}:{kind}:{client}")
 
 
+@lru_cache(maxsize=65_536)
+def wallet_accounts(entity: EntityId, client: ClientId) -> tuple[Account, Account, Account]:
+    """Name what a client's wallet has available, held and owed, in this order."""
+    return (
+        client_account(entity, "client:wallet", client),
+        client_account(entity, "client:held", client),
+        client_account(entity, "client:receivable", client),
+    )
+
+
 @lru_cache(maxsize=1024)
 def merchant_account(entity: EntityId, kind: str, name: str) -> Account:
     """Name an account we hold at a provider: `psp:clearing` or `dispute:contested`."""

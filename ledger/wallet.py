@@ -20,7 +20,7 @@ from uuid import UUID
 import msgspec
 
 from ledger import facts
-from ledger.chart import Account, client_account
+from ledger.chart import Account, client_account, wallet_accounts
 from ledger.decision import Decision, Fact, Kind, Stream
 from ledger.errors import Conflict, InsufficientFunds, InvalidInput, NotFound
 from ledger.ids import ClientId, EntityId, WalletId, child_id
@@ -243,7 +243,8 @@ def _moved(
 ) -> WalletState:
     available, held, owed = state.available, state.held, state.owed
     if moved is not None:
-        spent, released, lent = moved.changes(_accounts(state), state.currency).values()
+        accounts = wallet_accounts(state.entity, state.client)
+        spent, released, lent = moved.changes(accounts, state.currency).values()
         available, held, owed = available - spent, held - released, owed + lent
     whose = (state.entity, state.client, state.currency)
     holds = state.holds if holds is None else holds
@@ -267,7 +268,7 @@ def _spread(state: WalletState, change: int, wanted: int) -> list[Posting]:
     available = there - contested
     moves = (state.available - available, pool - contested, owed - state.owed)
     assert sum(moves) == -change, "what the client gets is what is given"
-    legs = zip(_accounts(state), moves, strict=True)
+    legs = zip(wallet_accounts(state.entity, state.client), moves, strict=True)
     return [Posting(account, state.currency, minor) for account, minor in legs if minor]
 
 
@@ -288,20 +289,6 @@ def _same(state: WalletState, amount: Money) -> None:
 
 def _account(state: WalletState, kind: str) -> Account:
     return client_account(state.entity, kind, state.client)
-
-
-def _accounts(state: WalletState) -> tuple[Account, Account, Account]:
-    """Name what is available, held and owed, in this order."""
-    return _accounts_of(state.entity, state.client)
-
-
-@lru_cache(maxsize=65_536)
-def _accounts_of(entity: EntityId, client: ClientId) -> tuple[Account, Account, Account]:
-    return (
-        client_account(entity, "client:wallet", client),
-        client_account(entity, "client:held", client),
-        client_account(entity, "client:receivable", client),
-    )
 
 
 def _without(amounts: dict[UUID, int], key: UUID) -> dict[UUID, int]:

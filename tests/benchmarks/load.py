@@ -75,6 +75,10 @@ class Load:
         """Make a movement into any of the wallets."""
         return self._movement(self._chance.choice(self._clients))
 
+    def each(self) -> Iterator[Command]:
+        """Make a movement into every wallet."""
+        return map(self._movement, self._clients)
+
     def hot(self) -> Command:
         """Make a movement into always the same wallet."""
         return self._movement(self._clients[0])

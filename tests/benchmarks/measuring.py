@@ -6,18 +6,21 @@ import asyncio
 import time
 from collections import Counter
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import uvloop
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from datetime import datetime
 
     from ledger.book import Book
     from ledger.decision import Command, Receipt
 
     Make = Callable[[], Command]
+
+SENT_TOGETHER = 500
 
 
 @dataclass(slots=True)
@@ -41,6 +44,18 @@ class Measured:
     def percentile_ms(self, percent: int) -> float:
         ordered = sorted(self.latencies_s)
         return ordered[min(len(ordered) - 1, len(ordered) * percent // 100)] * 1_000
+
+
+def send(book: Book, commands: Iterable[Command]) -> None:
+    """Send commands, so many at a time, and wait for all of the answers."""
+
+    async def run() -> None:
+        waiting = iter(commands)
+        while together := [book.asubmit(each) for each in islice(waiting, SENT_TOGETHER)]:
+            await asyncio.gather(*together)
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(run())
 
 
 def measure(book: Book, make: Make, callers: int, seconds: float) -> Measured:

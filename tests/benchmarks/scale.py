@@ -105,16 +105,17 @@ class Scale:
 
     def beside(
         self, large: Database, rounds: int
-    ) -> tuple[list[list[Measured]], list[list[Measured]]]:
-        """Let a small log and a large one take turns; the small one is a new copy each time.
+    ) -> tuple[list[list[Measured]], list[list[Measured]], list[list[Measured]]]:
+        """Let a small log and a large one take turns, the large one with timed keys too.
 
-        It would grow as fast as the large one, and within a minute to a tenth of it.
+        The small one is a new copy each time: it would grow as fast as the large one.
         """
-        small_seen, large_seen = [], []
+        small_seen, large_seen, timed_seen = [], [], []
         for _ in range(rounds):
             small_seen.append(self.race(self.task(self.copy(BASE))))
             large_seen.append(self.race(self.task(large)))
-        return small_seen, large_seen
+            timed_seen.append(self.race(self.task(large, timed_keys=True)))
+        return small_seen, large_seen, timed_seen
 
     def copy(self, base: str) -> Database:
         """Copy a database that nobody is connected to."""
@@ -211,10 +212,11 @@ def _growth(scale: Scale, folder: Path, plan: Plan, tell: Tell) -> dict[str, Any
         filled.append(scale.fill(large, size))
         tell(f"at {size:,} events")
         rounds = plan.last_rounds if size == plan.sizes[-1] else plan.rounds
-        small, grown = scale.beside(large, rounds)
+        small, grown, timed = scale.beside(large, rounds)
         costs[size] = {
             "time": _ratio(grown, small, lambda told: 1 / told["per_s"]),
             "cpu": _ratio(grown, small, lambda told: told["cpu_us"]),
+            "time_with_timed_keys": _ratio(timed, small, lambda told: 1 / told["per_s"]),
         }
         points += _points([size], [grown])
     tell("opening a long log, from the first row and from the newest checkpoint")

@@ -22,6 +22,7 @@ from ledger.chart import (
     kind_of,
     merchant_account,
     owner_of,
+    wallet_accounts,
 )
 from ledger.errors import InvalidInput
 from ledger.ids import ClientId, EntityId
@@ -52,6 +53,11 @@ def test_tells_whose_account_it_is() -> None:
     assert owner_of(client_account(ACME, "client:wallet", ANNA)) == str(ANNA)
     assert owner_of(merchant_account(ACME, "psp:clearing", "stripe-eu")) == "stripe-eu"
     assert owner_of(house_account(ACME, "fx:position")) is None
+
+
+def test_names_what_a_wallet_has_in_the_order_available_held_owed() -> None:
+    kinds = [kind_of(account).name for account in wallet_accounts(ACME, ANNA)]
+    assert kinds == ["client:wallet", "client:held", "client:receivable"]
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -55,6 +55,8 @@ def test_sums_every_leg_on_one_account() -> None:
         ],
     )
     assert twice.change(WALLET, "EUR") == -30
+    assert twice.changes((POSITION, WALLET), "EUR") == {POSITION: 0, WALLET: -30}
+    assert twice.changes((POSITION, WALLET), "USD") == {POSITION: 0, WALLET: 0}
 
 
 def test_refuses_what_does_not_balance() -> None:
