@@ -5,13 +5,16 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING, Final
 
-from api.frame import Api, check_doors, framed
-from api.front import Front, Reads
-from api.gauges import Gauges
-from api.issuer import KeyUrl
-from api.jwks import KeyFile
-from api.middleware import Metrics
-from api.rates import Turnstile
+from api.door.frame import Api, check_doors, framed
+from api.door.middleware import Metrics
+from api.door.turnstile import Turnstile
+from api.house.front import Front, Reads
+from api.house.gauges import Gauges
+from api.house.settings import SettingsRefused
+from api.identity.issuer import KeyUrl
+from api.identity.jwks import KeyFile
+from api.identity.scopes import Matrix
+from api.identity.security import TokenRules, Verifier
 from api.routes import (
     access,
     books,
@@ -28,9 +31,6 @@ from api.routes import (
     webhooks,
     withdrawals,
 )
-from api.scopes import Matrix
-from api.security import TokenRules, Verifier
-from api.settings import SettingsRefused
 from ledger.ids import EntityId
 
 if TYPE_CHECKING:
@@ -39,9 +39,9 @@ if TYPE_CHECKING:
 
     from fastapi import FastAPI
 
-    from api.access import Sink
-    from api.bootstrap import House
-    from api.settings import Settings
+    from api.house.bootstrap import House
+    from api.house.settings import Settings
+    from api.records.access import Sink
 
 TITLE: Final = "Counterfoil"
 VERSION: Final = "1"

@@ -16,8 +16,8 @@ import psycopg
 
 from adapters.database.errors import DatabaseUnavailable
 from adapters.secrets.port import SecretsError
-from api.scopes import Role
-from api.settings import Settings, SettingsRefused, load
+from api.house.settings import Settings, SettingsRefused, load
+from api.identity.scopes import Role
 from api.shell.asking import add_access
 from api.shell.authz_words import add_authz
 from api.shell.doctor import add_doctor
@@ -101,9 +101,9 @@ def _token(asked: argparse.Namespace, settings: Settings, out: Output) -> int:
 
 
 def _demo(asked: argparse.Namespace, settings: Settings, out: Output) -> int:  # noqa: ARG001
-    from api.collector import quiet_collector  # noqa: PLC0415
     from api.demo.day import play  # noqa: PLC0415
     from api.demo.sandbox import FULL, SMALL  # noqa: PLC0415
+    from api.house.collector import quiet_collector  # noqa: PLC0415
 
     quiet_collector()
     return play(FULL if asked.full else SMALL, json=out.json)
@@ -169,7 +169,7 @@ def _export(asked: argparse.Namespace, settings: Settings, out: Output) -> int:
 
 
 def _import(asked: argparse.Namespace, settings: Settings, out: Output) -> int:
-    from api.collector import quiet_collector  # noqa: PLC0415
+    from api.house.collector import quiet_collector  # noqa: PLC0415
     from api.shell.importing import RowRefused, import_file  # noqa: PLC0415
 
     quiet_collector()

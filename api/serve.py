@@ -12,9 +12,9 @@ import uvicorn
 
 from adapters.transport import TransportRefused, refuse_open_door
 from api.app import opened
-from api.certificates import CertifiedH11, ProxyCertificates, tls_context
-from api.settings import SettingsRefused
-from api.strict_http import KEEP_ALIVE_S, StrictH11
+from api.door.strict_http import KEEP_ALIVE_S, StrictH11
+from api.house.settings import SettingsRefused
+from api.identity.certificates import CertifiedH11, ProxyCertificates, tls_context
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp
 
-    from api.bootstrap import House
-    from api.settings import Settings
+    from api.house.bootstrap import House
+    from api.house.settings import Settings
 
 START_S: Final = 30.0
 GRACE_S: Final = 10

@@ -14,7 +14,7 @@ LogUnreachable              the database does not answer: nothing was read
 LogUnreadable               a stored name or version that we do not know: appending stops
 
 A refusal carries facts for people and a stable public `code`. HTTP numbers live in
-`api/problems.py`.
+`api/door/problems.py`.
 Bugs are assertions, never refusals.
 """
 

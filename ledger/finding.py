@@ -50,4 +50,4 @@ class Finding(msgspec.Struct, frozen=True, gc=False):
 
 
 Gate = Callable[[Decision, ClientId], Finding]
-"""A rule that a client's money must pass; listed in `api/bootstrap.py`."""
+"""A rule that a client's money must pass; listed in `api/house/bootstrap.py`."""

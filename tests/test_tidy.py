@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
-from api.problems import DOOR
+from api.door.problems import DOOR
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -267,7 +267,7 @@ def errors_page(codes: set[Code]) -> str:
         "# Codes of refusals\n\n"
         "A refused command changes nothing and answers with a stable `code`. This page is written "
         "from the code by `make fix`; a test holds it equal. The tree of refusals stands in "
-        "`ledger/errors.py`, HTTP statuses in `api/problems.py`.\n\n"
+        "`ledger/errors.py`, HTTP statuses in `api/door/problems.py`.\n\n"
         "| code | refusal | says |\n|---|---|---|\n"
     )
     doors = [f"| `{code}` | {s.status} | {s.detail} |" for code, s in sorted(DOOR.items())]

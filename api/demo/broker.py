@@ -13,8 +13,8 @@ from api.demo.lines import Lines
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
 
-    from api.devtokens import DevIssuer
-    from api.scopes import Role
+    from api.identity.devtokens import DevIssuer
+    from api.identity.scopes import Role
     from ledger.ids import ClientId, EntityId
 
 CALLERS: Final = 24

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 from adapters.psp.stripe.simulator.clock import ManualClock
 from adapters.secrets.openbao import VaultProgramMissing, find_program
-from api.bootstrap import open_house, working
 from api.demo import friday, rotation, weekend
 from api.demo.broker import Broker
 from api.demo.figures import SEED
@@ -30,16 +29,17 @@ from api.demo.sandbox import (
     minor,
 )
 from api.demo.stripe_process import StripeProcess
-from api.devtokens import AUDIENCE, ISSUER, DevIssuer
-from api.sandbox_vault import open_vaulted_house
+from api.house.bootstrap import open_house, working
+from api.house.sandbox_vault import open_vaulted_house
+from api.house.settings import MerchantSettings, PatienceSettings, Settings
+from api.identity.devtokens import AUDIENCE, ISSUER, DevIssuer
 from api.serve import serving
-from api.settings import MerchantSettings, PatienceSettings, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
 
-    from api.bootstrap import Clock, House
-    from api.sandbox_vault import Moved
+    from api.house.bootstrap import Clock, House
+    from api.house.sandbox_vault import Moved
 
 STAGES: tuple[Callable[[Day], Awaitable[None]], ...] = (
     friday.clients_come,

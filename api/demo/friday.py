@@ -9,7 +9,7 @@ from uuid import UUID
 
 from api.demo.lines import Refused
 from api.demo.sandbox import BEGINS, COUNTRY, CURRENCIES, MERCHANT, Person
-from api.scopes import Role
+from api.identity.scopes import Role
 from ledger.ids import ClientId
 
 if TYPE_CHECKING:

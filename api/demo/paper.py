@@ -15,7 +15,7 @@ from api.demo.figures import SEED
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from api.bootstrap import House
+    from api.house.bootstrap import House
 
 
 class Paper:

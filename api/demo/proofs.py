@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 import psycopg
 
-from api import vocabulary
+from api.house import vocabulary
 from ledger.money import Money
 from projections import audit, balances, export, replay
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from api.bootstrap import House
     from api.demo.paper import Paper
+    from api.house.bootstrap import House
     from ledger.decision import Event
 
 PAGE: Final = 5_000

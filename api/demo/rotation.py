@@ -13,24 +13,26 @@ from typing import TYPE_CHECKING, Final
 import psycopg
 
 from adapters.secrets.port import Secret
-from api import rotation
 from api.demo import friday
-from api.rotation import Made
-from api.sandbox_vault import RENEW_S
-from api.scopes import Role
-from api.secret_sources import keeper_of
+from api.house import rotation
+from api.house.rotation import Made
+from api.house.sandbox_vault import RENEW_S
+from api.house.secret_sources import keeper_of
+from api.identity.scopes import Role
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from adapters.secrets.keeper import Keeper
     from api.demo.sandbox import Day
-    from api.rotation import Held
-    from api.sandbox_vault import Moved
+    from api.house.rotation import Held
+    from api.house.sandbox_vault import Moved
 
 SEEN_S: Final = RENEW_S * 3
 """After so long every reader has the new value."""
 REFUSED: Final = "counterfoil_webhooks_refused_total"
+ANSWERED: Final = "counterfoil_http_requests_total"
+FAILED: Final = 'status="5'
 MADE: Final[dict[str, Callable[[], str]]] = {
     "psp-api-key": lambda: f"sk_test_{secrets.token_hex(12)}",
     "webhook-secret": lambda: f"whsec_{secrets.token_hex(16)}",
@@ -99,19 +101,19 @@ async def deposits_arrive(day: Day) -> None:
     finally:
         stop.set()
         await turning
-    # A call that failed would have ended the day.
     calls, done = day.broker.calls - begun, day.rotations.done
-    refused = _count(await day.broker.text(Role.OPERATOR, "/metrics"))
+    counted = await day.broker.text(Role.OPERATOR, "/metrics")
+    failed, refused = _count(counted, ANSWERED, FAILED), _count(counted, REFUSED)
     day.paper.say("Meanwhile, a rotation that nobody noticed. The vault (OpenBao) got another")
     changed = ", ".join(f"{kind} {count}×" for kind, count in sorted(done.items()))
     day.paper.say(f"{changed};")
     day.paper.say(
-        f"of {calls} calls 0 failed, of the webhooks {refused} were refused, and "
+        f"of {calls} calls {failed} failed, of the webhooks {refused} were refused, and "
         f"{day.rotations.shut_out} old database passwords open nothing any more."
     )
 
 
-def _count(metrics: str) -> int:
-    """Add up the messages that no secret of ours had signed."""
-    lines = [line for line in metrics.splitlines() if line.startswith(REFUSED)]
+def _count(metrics: str, name: str, only: str = "") -> int:
+    """Add up what the house has counted under a name."""
+    lines = [line for line in metrics.splitlines() if line.startswith(name) and only in line]
     return sum(int(float(line.rpartition(" ")[2])) for line in lines)

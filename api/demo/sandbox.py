@@ -17,11 +17,11 @@ from ledger.money import Money, asset
 
 if TYPE_CHECKING:
     from adapters.psp.stripe.simulator.clock import ManualClock
-    from api.bootstrap import House
     from api.demo.broker import Broker
     from api.demo.paper import Paper
     from api.demo.rotation import Rotations
     from api.demo.stripe_process import StripeProcess
+    from api.house.bootstrap import House
 
 BEGINS: Final = datetime(2026, 10, 23, 6, 30, tzinfo=UTC)
 """A Friday with a weekend behind it in which Europe's clocks go back."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from api.demo.friday import deposit
 from api.demo.sandbox import BEGINS
-from api.scopes import Role
+from api.identity.scopes import Role
 
 if TYPE_CHECKING:
     from api.demo.sandbox import Day

@@ -14,12 +14,12 @@ from adapters.database.acting import ACTS_AS, WORKING
 from adapters.database.embedded import EmbeddedPostgres
 from adapters.database.errors import DatabaseUnavailable
 from adapters.database.roles import ROLES, Database, refuse_old_server, refuse_open_urls
-from api.authorization import authorization
 from api.doctor.check import Check, bad, differing, good, guarded
-from api.secret_sources import database_url, with_logins
-from api.settings import SettingsRefused
+from api.house.secret_sources import database_url, with_logins
+from api.house.settings import SettingsRefused
+from api.identity.authorization import authorization
+from api.identity.stray import allowed_rights, live_rights
 from api.shell.trouble import trouble
-from api.stray import allowed_rights, live_rights
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from psycopg import Connection
 
     from adapters.secrets.keeper import Keeper
-    from api.settings import Settings
+    from api.house.settings import Settings
 
 SKEW_S_MAX: Final = 1.0
 """Between our clock and another's: what is recorded and what is signed must agree on the time."""

@@ -18,7 +18,7 @@ from api.doctor.check import Check, bad, good, guarded
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from api.settings import Settings
+    from api.house.settings import Settings
 
 FREE_BYTES_MIN: Final = 2 * 1024**3
 CERTIFICATE_LEFT_MIN: Final = timedelta(days=21)

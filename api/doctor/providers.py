@@ -19,16 +19,16 @@ from adapters.secrets.port import SecretsError
 from adapters.transport import is_safe_address
 from api.doctor.check import Check, bad, good, guarded
 from api.doctor.database import skew
-from api.issuer import fetched
-from api.jwks import BadKeys, parsed_keys
-from api.secret_sources import api_key
+from api.house.secret_sources import api_key
+from api.identity.issuer import fetched
+from api.identity.jwks import BadKeys, parsed_keys
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from adapters.outgoing import Outgoing
     from adapters.secrets.keeper import Keeper
-    from api.settings import MerchantSettings, Settings
+    from api.house.settings import MerchantSettings, Settings
 
 NEEDED: Final = (
     "/v1/payment_intents",

@@ -10,16 +10,16 @@ from adapters.secrets.policies import rights
 from adapters.secrets.port import SecretsError
 from adapters.secrets.vault import DATABASE, TRANSIT
 from api.doctor.check import Check, bad, differing, good, guarded
-from api.rotation import inventory
-from api.secret_sources import session_of
-from api.settings import SettingsRefused
+from api.house.rotation import inventory
+from api.house.secret_sources import session_of
+from api.house.settings import SettingsRefused
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from adapters.secrets.keeper import Keeper
     from adapters.secrets.port import Reference
-    from api.settings import Settings
+    from api.house.settings import Settings
 
 NOT_OURS: Final = (
     "kv/data/not-ours",

@@ -8,17 +8,17 @@ from fastapi import Query
 from pydantic import AwareDatetime, Field, StringConstraints, model_validator
 from starlette.requests import Request
 
-from api import vocabulary
-from api.access import touched
-from api.access_words import Action, Outcome
-from api.bodies import StrictRouter
-from api.caller import Caller
-from api.front import WAIT_S, AtFront
-from api.pages import place_in
-from api.problems import ApiProblem
-from api.security import Needs
-from api.views import View
-from api.words import PAGE_DEFAULT, PAGE_MAX, Id, Instant, Position, QueryModel
+from api.door.bodies import StrictRouter
+from api.door.pages import place_in
+from api.door.problems import ApiProblem
+from api.door.views import View
+from api.door.words import PAGE_DEFAULT, PAGE_MAX, Id, Instant, Position, QueryModel
+from api.house import vocabulary
+from api.house.front import WAIT_S, AtFront
+from api.identity.caller import Caller
+from api.identity.security import Needs
+from api.records.access import touched
+from api.records.access_words import Action, Outcome
 from projections.access import Access, accesses, wait_for
 
 ROUTER: Final = StrictRouter(prefix="/v1/access", tags=["access"])

@@ -9,14 +9,14 @@ from fastapi import Query
 from pydantic import AwareDatetime, StringConstraints
 from starlette.requests import Request
 
-from api.access import touched
-from api.bodies import RequestModel, StrictRouter
-from api.caller import Caller
-from api.commands import Write, new_id
-from api.front import AtFront
-from api.security import Needs
-from api.views import Recorded, View
-from api.words import CurrencyText, Fresh, Id, IdempotencyKey, Instant, Reference
+from api.door.bodies import RequestModel, StrictRouter
+from api.door.commands import Write, new_id
+from api.door.views import Recorded, View
+from api.door.words import CurrencyText, Fresh, Id, IdempotencyKey, Instant, Reference
+from api.house.front import AtFront
+from api.identity.caller import Caller
+from api.identity.security import Needs
+from api.records.access import touched
 from clients import client as clients
 from clients import trading_account as trading
 from clients.facts import (

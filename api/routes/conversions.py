@@ -10,15 +10,15 @@ from pydantic import AwareDatetime
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
-from api.access import touched
-from api.bodies import RequestModel, StrictRouter
-from api.caller import Caller
-from api.commands import Write, new_id
 from api.decisions import exchange
-from api.front import AtFront, Front
-from api.security import Needs
-from api.views import Amount, Number, Recorded, money
-from api.words import AmountText, CurrencyText, Id, IdempotencyKey
+from api.door.bodies import RequestModel, StrictRouter
+from api.door.commands import Write, new_id
+from api.door.views import Amount, Number, Recorded, money
+from api.door.words import AmountText, CurrencyText, Id, IdempotencyKey
+from api.house.front import AtFront, Front
+from api.identity.caller import Caller
+from api.identity.security import Needs
+from api.records.access import touched
 from clients.client import client_stream, require_client
 from ledger.decision import Decision
 from ledger.errors import QuoteRefused

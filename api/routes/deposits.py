@@ -11,18 +11,27 @@ from pydantic import AwareDatetime
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
-from api.access import touched
-from api.bodies import RequestModel, StrictRouter
-from api.caller import Caller
-from api.commands import Write, new_id
 from api.decisions import announce
-from api.front import AtFront, Front
-from api.merchants import require_merchant
-from api.pages import page_of, place_in
-from api.scopes import Role
-from api.security import Needs
-from api.views import Amount, Listing, Number, Recorded, View, maybe_shown, plain
-from api.words import AmountText, CurrencyText, Fresh, Id, IdempotencyKey, Page, Reference, Slug
+from api.door.bodies import RequestModel, StrictRouter
+from api.door.commands import Write, new_id
+from api.door.pages import page_of, place_in
+from api.door.views import Amount, Listing, Number, Recorded, View, maybe_shown, plain
+from api.door.words import (
+    AmountText,
+    CurrencyText,
+    Fresh,
+    Id,
+    IdempotencyKey,
+    Page,
+    Reference,
+    Slug,
+)
+from api.house.front import AtFront, Front
+from api.house.merchants import require_merchant
+from api.identity.caller import Caller
+from api.identity.scopes import Role
+from api.identity.security import Needs
+from api.records.access import touched
 from clients.client import client_stream
 from ledger.decision import Decision
 from ledger.errors import NotFound, OutcomeUnknown, Refusal

@@ -9,14 +9,14 @@ from fastapi import Query
 from pydantic import AwareDatetime
 from starlette.requests import Request
 
-from api.access import touched
-from api.bodies import StrictRouter
-from api.caller import Caller
-from api.front import AtFront
-from api.pages import page_of, place_in
-from api.security import Needs
-from api.views import Amount, Listing, View, plain, shown
-from api.words import Fresh, Id, Page
+from api.door.bodies import StrictRouter
+from api.door.pages import page_of, place_in
+from api.door.views import Amount, Listing, View, plain, shown
+from api.door.words import Fresh, Id, Page
+from api.house.front import AtFront
+from api.identity.caller import Caller
+from api.identity.security import Needs
+from api.records.access import touched
 from ledger.errors import NotFound
 from ledger.ids import ClientId
 from payments.dispute import Phase

@@ -10,13 +10,13 @@ from fastapi import Query
 from pydantic import AwareDatetime, Field
 from starlette.requests import Request
 
-from api.access import touched
-from api.bodies import StrictRouter
-from api.caller import Caller
-from api.front import AtFront
-from api.security import Needs
-from api.views import View
-from api.words import PAGE_DEFAULT, PAGE_MAX, Position, QueryModel
+from api.door.bodies import StrictRouter
+from api.door.views import View
+from api.door.words import PAGE_DEFAULT, PAGE_MAX, Position, QueryModel
+from api.house.front import AtFront
+from api.identity.caller import Caller
+from api.identity.security import Needs
+from api.records.access import touched
 from ledger.store.chain import Row, moment
 from ledger.store.rows import row_of
 from projections.log import ROWS_AFTER

@@ -9,14 +9,14 @@ from uuid import UUID
 from pydantic import Field, model_validator
 from starlette.requests import Request
 
-from api.access import touched
-from api.bodies import RequestModel, StrictRouter
-from api.caller import Caller
-from api.commands import Write, folded
-from api.front import AtFront
-from api.security import Needs
-from api.views import Recorded
-from api.words import Id, IdempotencyKey, Instant, Reference
+from api.door.bodies import RequestModel, StrictRouter
+from api.door.commands import Write, folded
+from api.door.views import Recorded
+from api.door.words import Id, IdempotencyKey, Instant, Reference
+from api.house.front import AtFront
+from api.identity.caller import Caller
+from api.identity.security import Needs
+from api.records.access import touched
 from clients.client import client_stream, require_client
 from compliance.kyc import LEVEL_MAX, KycStatus, approve, expire, kyc, reject, revoke
 from ledger.decision import Decision

@@ -11,15 +11,15 @@ from pydantic import AwareDatetime, StringConstraints
 from starlette.requests import Request
 
 from adapters.rates.broker import TWO_PEOPLE
-from api.access import touched
-from api.bodies import RequestModel, StrictRouter
-from api.caller import Caller
-from api.commands import Write, new_id
 from api.decisions import must_be_next, pair_stream, publish
-from api.front import AtFront
-from api.security import Needs
-from api.views import Number, Recorded
-from api.words import CurrencyText, IdempotencyKey
+from api.door.bodies import RequestModel, StrictRouter
+from api.door.commands import Write, new_id
+from api.door.views import Number, Recorded
+from api.door.words import CurrencyText, IdempotencyKey
+from api.house.front import AtFront
+from api.identity.caller import Caller
+from api.identity.security import Needs
+from api.records.access import touched
 from compliance.four_eyes import agreed, wish
 from ledger.decision import Decision
 from ledger.facts import RatePublished

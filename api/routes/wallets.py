@@ -8,15 +8,15 @@ from uuid import UUID
 from fastapi import Query
 from starlette.requests import Request
 
-from api.access import touched
-from api.bodies import RequestModel, StrictRouter
-from api.caller import Caller
-from api.commands import Write
-from api.front import AtFront
-from api.scopes import Role
-from api.security import Needs
-from api.views import Recorded, View, plain
-from api.words import PAGE_MAX, CurrencyText, Fresh, Id, IdempotencyKey, Reference
+from api.door.bodies import RequestModel, StrictRouter
+from api.door.commands import Write
+from api.door.views import Recorded, View, plain
+from api.door.words import PAGE_MAX, CurrencyText, Fresh, Id, IdempotencyKey, Reference
+from api.house.front import AtFront
+from api.identity.caller import Caller
+from api.identity.scopes import Role
+from api.identity.security import Needs
+from api.records.access import touched
 from clients.client import client_stream, require_client
 from compliance.four_eyes import agreed, wish
 from ledger.decision import Decision

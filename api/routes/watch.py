@@ -9,12 +9,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from adapters.secrets.keeper import Health
-from api.bodies import StrictRouter
-from api.caller import Caller
-from api.front import WATCH_S, AtFront, Front
-from api.problems import ApiProblem
-from api.security import Needs
-from api.views import View
+from api.door.bodies import StrictRouter
+from api.door.problems import ApiProblem
+from api.door.views import View
+from api.house.front import WATCH_S, AtFront, Front
+from api.identity.caller import Caller
+from api.identity.security import Needs
 from projections.waiting import lag
 
 ROUTER: Final = StrictRouter(tags=["operation"])

@@ -6,12 +6,12 @@ from typing import Final
 
 from starlette.requests import Request
 
-from api.access import touched
-from api.bodies import RawBody, StrictRouter
-from api.front import AtFront
-from api.problems import ApiProblem
-from api.views import Recorded
-from api.words import Slug
+from api.door.bodies import RawBody, StrictRouter
+from api.door.problems import ApiProblem
+from api.door.views import Recorded
+from api.door.words import Slug
+from api.house.front import AtFront
+from api.records.access import touched
 from ledger.chart import merchant_account as account_of
 from ledger.errors import InvalidInput
 from payments.reactors.notices import keeping

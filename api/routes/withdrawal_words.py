@@ -7,10 +7,10 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, Field
 
-from api.bodies import RequestModel
-from api.merchants import require_merchant
-from api.views import Amount, Recorded, View, maybe_shown, plain
-from api.words import AmountText, CurrencyText, Id, Page, Reference, Slug
+from api.door.bodies import RequestModel
+from api.door.views import Amount, Recorded, View, maybe_shown, plain
+from api.door.words import AmountText, CurrencyText, Id, Page, Reference, Slug
+from api.house.merchants import require_merchant
 from ledger.finding import ClientCode
 from ledger.ids import DepositId
 from ledger.money import usable_asset
@@ -21,7 +21,7 @@ from projections.withdrawals import WithdrawalPhase
 if TYPE_CHECKING:
     from datetime import date
 
-    from api.bootstrap import House
+    from api.house.bootstrap import House
     from projections import withdrawals as rows
 
 

@@ -10,13 +10,17 @@ from fastapi import Query
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
-from api.access import touched
-from api.bodies import StrictRouter
-from api.caller import Caller
-from api.commands import Write, folded, new_id
 from api.decisions import ask_to_withdraw
-from api.front import AtFront, Front
-from api.pages import page_of, place_in
+from api.door.bodies import StrictRouter
+from api.door.commands import Write, folded, new_id
+from api.door.pages import page_of, place_in
+from api.door.views import Listing
+from api.door.words import Fresh, Id, IdempotencyKey
+from api.house.front import AtFront, Front
+from api.identity.caller import Caller
+from api.identity.scopes import Role
+from api.identity.security import Needs
+from api.records.access import touched
 from api.routes.withdrawal_words import (
     Asked,
     Moved,
@@ -28,10 +32,6 @@ from api.routes.withdrawal_words import (
     view,
     way_of,
 )
-from api.scopes import Role
-from api.security import Needs
-from api.views import Listing
-from api.words import Fresh, Id, IdempotencyKey
 from clients.client import client_stream
 from ledger.decision import Decision
 from ledger.errors import NotFound

@@ -9,10 +9,10 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from api import vocabulary
-from api.checkpoint_keys import trusted_keys
-from api.checkpointer import kept_in, store_of
-from api.settings import SettingsRefused
+from api.house import vocabulary
+from api.house.checkpoint_keys import trusted_keys
+from api.house.checkpointer import kept_in, store_of
+from api.house.settings import SettingsRefused
 from api.shell.books import moment
 from api.shell.inclusion import proofs
 from api.shell.opening import books_at
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from psycopg import Connection
 
-    from api.settings import Settings
+    from api.house.settings import Settings
     from api.shell.output import Output
     from ledger.store.chain import Row
 

@@ -9,13 +9,13 @@ from pydantic import BaseModel
 
 from adapters.secrets.policies import policy
 from adapters.secrets.port import NoReference, Reference
-from api.authorization import authorization
+from api.identity.authorization import authorization
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from api.authorization import Authorization
-    from api.settings import Settings
+    from api.house.settings import Settings
+    from api.identity.authorization import Authorization
     from api.shell.output import Output
 
 RECORDER = "access_writer"

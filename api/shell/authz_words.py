@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable
 
-    from api.settings import Settings
+    from api.house.settings import Settings
     from api.shell.output import Output
 
 

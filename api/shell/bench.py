@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from api.settings import SettingsRefused
+from api.house.settings import SettingsRefused
 
 if TYPE_CHECKING:
     from api.shell.output import Output

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from api import vocabulary
-from api.settings import SettingsRefused
+from api.house import vocabulary
+from api.house.settings import SettingsRefused
 from api.shell.opening import reading
 from ledger.chart import kind_of
 from ledger.errors import InvalidInput
@@ -16,7 +16,7 @@ from projections.explain import explain as explained
 from projections.pages import LIMIT_MAX
 
 if TYPE_CHECKING:
-    from api.settings import Settings
+    from api.house.settings import Settings
     from api.shell.output import Output
     from projections.explain import Explanation, Movement
 

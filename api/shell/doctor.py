@@ -10,16 +10,16 @@ import psycopg
 
 from adapters.database.errors import DatabaseUnavailable
 from adapters.secrets.port import SecretsError
-from api.access_log import AccessLog
-from api.bootstrap import wall_clock
 from api.doctor.check import Check, bad
 from api.doctor.database import look_at_database, reached
 from api.doctor.machine import look_at_machine
 from api.doctor.providers import look_at_issuer, look_at_providers
 from api.doctor.vault import look_at_secrets
-from api.outgoing import Calls
-from api.secret_sources import keeper_of
-from api.settings import SettingsRefused
+from api.house.bootstrap import wall_clock
+from api.house.secret_sources import keeper_of
+from api.house.settings import SettingsRefused
+from api.records.access_log import AccessLog
+from api.records.outgoing import Calls
 from api.shell.authz import references
 from api.shell.opening import log_of
 from api.shell.recorded import record_command
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from adapters.database.roles import Database
     from adapters.secrets.keeper import Keeper
-    from api.settings import Settings
+    from api.house.settings import Settings
     from api.shell.output import Output
 
 _UNRECORDED = (Refusal, OutcomeUnknown, LogUnreachable, LogUnreadable, psycopg.Error)

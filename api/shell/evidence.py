@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import psycopg
 
-from api.checkpoint_keys import trusted_keys
-from api.checkpointer import kept_in, store_of
+from api.house.checkpoint_keys import trusted_keys
+from api.house.checkpointer import kept_in, store_of
 from api.shell.opening import books_at
 from ledger.checkpoints import Difference, LogDiffers, NoCheckpoint, Trail, origin, verifier_key
 from ledger.ids import EntityId
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from psycopg import Connection
 
-    from api.settings import Settings
+    from api.house.settings import Settings
     from api.shell.output import Output
     from ledger.checkpoints import Checkpoint
     from ledger.store.merkle import Range

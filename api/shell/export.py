@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import msgspec
 
-from api import vocabulary
-from api.settings import SettingsRefused
+from api.house import vocabulary
+from api.house.settings import SettingsRefused
 from api.shell.opening import books_at, log_of, reading
 from ledger.store.tables import LOGS
 from projections import export as exports
@@ -21,7 +21,7 @@ from projections.log import LOG, head, stored_rows, walk
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from api.settings import Settings
+    from api.house.settings import Settings
     from api.shell.output import Output
     from ledger.decision import Event
     from ledger.store.chain import Row

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from api.bootstrap import wall_clock
+from api.house.bootstrap import wall_clock
 from api.shell.opening import books_at, log_of
 from ledger.errors import Busy, InvalidInput, OutcomeUnknown
 from ledger.imports import ImportedLeg, ImportedRow, import_command
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import BinaryIO
 
-    from api.settings import Settings
+    from api.house.settings import Settings
     from api.shell.output import Output
     from ledger.decision import Command
     from ledger.ids import EntityId

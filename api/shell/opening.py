@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 
 from adapters.database.roles import open_database
-from api import vocabulary
-from api.bootstrap import wall_clock
-from api.secret_sources import database_url, keeper_of
-from api.settings import SettingsRefused
+from api.house import vocabulary
+from api.house.bootstrap import wall_clock
+from api.house.secret_sources import database_url, keeper_of
+from api.house.settings import SettingsRefused
 from api.shell.recorded import record_command
 from ledger.book import Book
 from ledger.ids import EntityId
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from psycopg import Connection
 
     from adapters.database.roles import Database
-    from api.settings import Settings
+    from api.house.settings import Settings
 
 
 @contextlib.contextmanager

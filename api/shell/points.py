@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from api import vocabulary
-from api.settings import SettingsRefused
+from api.house import vocabulary
+from api.house.settings import SettingsRefused
 from api.shell.books import moment
 from api.shell.opening import reading
 from ledger.chart import kind_of
@@ -18,7 +18,7 @@ from projections.points import at_position, at_time, difference, state_at
 if TYPE_CHECKING:
     from psycopg import Connection
 
-    from api.settings import Settings
+    from api.house.settings import Settings
     from api.shell.output import Output
     from projections.points import Moved, Point
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import psycopg
 
-from api import vocabulary
+from api.house import vocabulary
 from api.shell.evidence import checkpoint_check
 from api.shell.opening import books_at, log_of
 from api.shell.recorded import record_command
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from psycopg import Connection
 
     from adapters.database.roles import Database
-    from api.settings import Settings
+    from api.house.settings import Settings
     from api.shell.output import Output
 
 KINDS = (

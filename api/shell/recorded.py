@@ -13,10 +13,10 @@ from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from api.access_log import AccessLog
-from api.access_record import AccessRecord, Named
-from api.access_words import EVERYTHING, Action, Fields, Outcome
-from api.settings import SettingsRefused
+from api.house.settings import SettingsRefused
+from api.records.access_log import AccessLog
+from api.records.access_record import AccessRecord, Named
+from api.records.access_words import EVERYTHING, Action, Fields, Outcome
 from ledger.access import EVERYONE
 
 if TYPE_CHECKING:

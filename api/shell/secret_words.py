@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable
 
-    from api.settings import Settings
+    from api.house.settings import Settings
     from api.shell.output import Output
 
 
@@ -26,7 +26,7 @@ def add_secrets(
 
 
 def _secrets(asked: argparse.Namespace, settings: Settings, out: Output) -> int:
-    from api.settings import SettingsRefused  # noqa: PLC0415
+    from api.house.settings import SettingsRefused  # noqa: PLC0415
     from api.shell import secrets  # noqa: PLC0415
 
     if asked.what == "status":

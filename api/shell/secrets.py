@@ -9,10 +9,10 @@ import sys
 from typing import TYPE_CHECKING, Final
 
 from adapters.secrets.port import Secret
-from api import rotation
-from api.bootstrap import wall_clock
-from api.rotation import Made
-from api.secret_sources import keeper_of
+from api.house import rotation
+from api.house.bootstrap import wall_clock
+from api.house.rotation import Made
+from api.house.secret_sources import keeper_of
 from api.shell.opening import books_at, log_of
 from api.shell.recorded import record_change
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from adapters.secrets.keeper import Keeper
-    from api.settings import Settings
+    from api.house.settings import Settings
     from api.shell.output import Output
 
 VALUE_CHARS_MAX: Final = 4_096

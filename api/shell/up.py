@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from adapters.psp.stripe.simulator import StripeSimulator
-from api.bootstrap import open_house, wall_clock, working
-from api.devtokens import AUDIENCE, ISSUER, DevIssuer
-from api.logs import log_to_stderr
-from api.sandbox_vault import HOUSE_PROOF, ROTATOR_PROOF, open_vaulted_house
-from api.scopes import Role
+from api.house.bootstrap import open_house, wall_clock, working
+from api.house.logs import log_to_stderr
+from api.house.sandbox_vault import HOUSE_PROOF, ROTATOR_PROOF, open_vaulted_house
+from api.house.settings import MerchantSettings, SettingsRefused
+from api.identity.devtokens import AUDIENCE, ISSUER, DevIssuer
+from api.identity.scopes import Role
 from api.serve import serving
-from api.settings import MerchantSettings, SettingsRefused
 from api.shell.opening import are_there, books_at
 from ledger.ids import ClientId, EntityId
 
@@ -30,9 +30,9 @@ if TYPE_CHECKING:
     from types import FrameType
     from uuid import UUID
 
-    from api.bootstrap import House
-    from api.sandbox_vault import Moved
-    from api.settings import Settings
+    from api.house.bootstrap import House
+    from api.house.sandbox_vault import Moved
+    from api.house.settings import Settings
     from api.shell.output import Output
 
 MERCHANT: Final = "stripe-eu"

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable
 
-    from api.settings import Settings
+    from api.house.settings import Settings
     from api.shell.output import Output
 
 
@@ -30,7 +30,7 @@ def add_up(
 
 
 def _up(asked: argparse.Namespace, settings: Settings, out: Output) -> int:
-    from api.collector import quiet_collector  # noqa: PLC0415
+    from api.house.collector import quiet_collector  # noqa: PLC0415
     from api.shell.up import up  # noqa: PLC0415
 
     quiet_collector()

@@ -25,14 +25,14 @@ from uuid import UUID
 
 from adapters.database.embedded import EmbeddedPostgres
 from adapters.database.roles import prepare_embedded
-from api.access_log import AccessLog
 from api.app import opened
-from api.bootstrap import wall_clock, wire
-from api.collector import quiet_collector
-from api.devtokens import AUDIENCE, ISSUER, DevIssuer
-from api.scopes import Role
+from api.house.bootstrap import wall_clock, wire
+from api.house.collector import quiet_collector
+from api.house.settings import Settings
+from api.identity.devtokens import AUDIENCE, ISSUER, DevIssuer
+from api.identity.scopes import Role
+from api.records.access_log import AccessLog
 from api.serve import listening
-from api.settings import Settings
 from clients.client import client_stream, register
 from clients.facts import Category
 from ledger.decision import Command
@@ -43,8 +43,8 @@ from tests.benchmarks.machine import machine, postgresql
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from api.access import AccessRecord
-    from api.bootstrap import House
+    from api.house.bootstrap import House
+    from api.records.access import AccessRecord
     from ledger.decision import Decision
 
     Tell = Callable[[str], None]

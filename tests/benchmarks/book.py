@@ -24,8 +24,8 @@ from typing import TYPE_CHECKING, Any
 
 from adapters.database.embedded import EmbeddedPostgres
 from adapters.database.roles import prepare_embedded
-from api.collector import quiet_collector
-from api.vocabulary import BOOK
+from api.house.collector import quiet_collector
+from api.house.vocabulary import BOOK
 from ledger.book import Book
 from tests.benchmarks import bulk, ingest, scale
 from tests.benchmarks.load import ENTITY, MARKUP_BPS, MERCHANT, QUOTE, WALLETS, Load

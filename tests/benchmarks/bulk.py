@@ -19,8 +19,8 @@ from uuid import UUID
 import msgspec
 
 from adapters.database.roles import prepare_embedded
+from api.house.vocabulary import BOOK
 from api.shell.importing import import_rows, read_rows
-from api.vocabulary import BOOK
 from ledger.book import Book
 from ledger.imports import ImportedLeg, ImportedRow
 from tests.benchmarks.load import ENTITY, WALLETS

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 import uvloop
 
-from api.collector import quiet_collector
-from api.vocabulary import BOOK
+from api.house.collector import quiet_collector
+from api.house.vocabulary import BOOK
 from ledger.book import Book
 from tests.benchmarks.deposits import FACTS, TRAILING, Deposits
 from tests.benchmarks.load import ENTITY

@@ -15,7 +15,7 @@ from uuid import UUID
 
 import psycopg
 
-from api.vocabulary import BOOK
+from api.house.vocabulary import BOOK
 from ledger.decision import Command
 from ledger.facts import WalletCredited
 from ledger.fx import convert

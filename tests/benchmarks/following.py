@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 
-from api.vocabulary import BOOK
+from api.house.vocabulary import BOOK
 from projections.runner import CHANNEL, Runner
 
 if TYPE_CHECKING:

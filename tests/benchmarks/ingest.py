@@ -21,10 +21,10 @@ from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
 from adapters.database.roles import prepare_embedded
-from api import vocabulary
-from api.access_log import AccessLog
 from api.app import opened
-from api.bootstrap import wall_clock
+from api.house import vocabulary
+from api.house.bootstrap import wall_clock
+from api.records.access_log import AccessLog
 from api.serve import listening
 from ledger.store.memory import MemoryBook
 from tests.benchmarks.messengers import EVENT
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from adapters.database.embedded import EmbeddedPostgres
-    from api.bootstrap import House
+    from api.house.bootstrap import House
     from ledger.book import Book
     from tests.integration.api.street import Street
 

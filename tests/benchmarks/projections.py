@@ -28,8 +28,8 @@ import psycopg
 
 from adapters.database.embedded import EmbeddedPostgres
 from adapters.database.roles import prepare_embedded
-from api.collector import quiet_collector
-from api.vocabulary import BOOK
+from api.house.collector import quiet_collector
+from api.house.vocabulary import BOOK
 from ledger.chart import Account
 from projections.balances import balances
 from projections.log import entry_of, events_after

@@ -21,7 +21,7 @@ import psycopg
 
 from adapters.database.embedded import EmbeddedPostgres
 from adapters.database.roles import prepare_embedded
-from api.collector import quiet_collector
+from api.house.collector import quiet_collector
 from tests.benchmarks.deposits import Deposits, fill
 from tests.benchmarks.machine import machine, postgresql
 from tests.benchmarks.pgbench import Pgbench, find_pgbench

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from api.vocabulary import BOOK
+from api.house.vocabulary import BOOK
 from projections.fold import PAGE, fold
 from tests.benchmarks.reading import planned, run_reading
 

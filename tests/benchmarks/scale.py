@@ -23,9 +23,9 @@ from adapters.checkpoints.directory import CheckpointDirectory
 from adapters.checkpoints.signer import LocalSigner
 from adapters.database.cluster import SUPERUSER
 from adapters.database.roles import prepare_embedded
-from api.checkpointer import Checkpointer
-from api.settings import CheckpointSettings
-from api.vocabulary import BOOK
+from api.house.checkpointer import Checkpointer
+from api.house.settings import CheckpointSettings
+from api.house.vocabulary import BOOK
 from ledger.book import Book
 from ledger.store.bulk import BULK_MAX
 from ledger.store.tables import LOGS

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from api.vocabulary import BOOK
+from api.house.vocabulary import BOOK
 from projections.audit import read_log
 from tests.benchmarks.load import ENTITY
 from tests.benchmarks.reading import planned, run_reading

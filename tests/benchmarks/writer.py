@@ -14,8 +14,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self
 
-from api.collector import quiet_collector
-from api.vocabulary import BOOK
+from api.house.collector import quiet_collector
+from api.house.vocabulary import BOOK
 from ledger.book import Book
 from tests.benchmarks.load import ENTITY, WALLETS, Load
 from tests.benchmarks.measuring import measure, send

@@ -11,7 +11,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from adapters.database.postmaster import read_pid_file
-from api.devtokens import AUDIENCE, ISSUER, DevIssuer
+from api.identity.devtokens import AUDIENCE, ISSUER, DevIssuer
 from tests.faults.processes import ROOT, family, kill_all
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from uuid import UUID
 
 import psycopg
 
-from api.vocabulary import BOOK
+from api.house.vocabulary import BOOK
 from ledger.book import Book
 from ledger.decision import Command
 from ledger.errors import Busy, LogUnreadable, OutcomeUnknown

@@ -14,7 +14,7 @@ from uuid import UUID
 
 import httpx
 
-from api.scopes import Role
+from api.identity.scopes import Role
 from ledger.ids import ClientId, EntityId
 from ledger.money import Money
 from tests.faults.house import MERCHANT

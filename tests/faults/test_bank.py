@@ -14,7 +14,7 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from adapters.database.roles import prepare_embedded
-from api.vocabulary import BOOK
+from api.house.vocabulary import BOOK
 from ledger.facts import WalletDebited
 from projections import runner as runners
 from projections.balances import balances

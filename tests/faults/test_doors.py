@@ -12,7 +12,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from adapters.database.embedded import EmbeddedPostgres
 from adapters.database.roles import prepare_embedded
-from api.scopes import Role
+from api.identity.scopes import Role
 from ledger.store import committer
 from tests.faults.disk import fill, small_disk
 from tests.integration.api.street import Street, deposit, open_street, withdrawal

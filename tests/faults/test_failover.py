@@ -12,8 +12,8 @@ import pytest
 from adapters.checkpoints.directory import CheckpointDirectory
 from adapters.checkpoints.signer import LocalSigner
 from adapters.database.roles import prepare_embedded
-from api.checkpointer import Checkpointer
-from api.settings import CheckpointSettings
+from api.house.checkpointer import Checkpointer
+from api.house.settings import CheckpointSettings
 from ledger.checkpoints import LogDiffers
 from ledger.errors import LogUnreadable
 from ledger.store import session

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from api.bootstrap import open_house, working
-from api.checkpointer import store_of
-from api.scopes import Role
-from api.settings import CheckpointSettings, Settings, SettingsRefused
-from api.tenancy import living_in
-from api.upkeep import Part
+from api.house.bootstrap import open_house, working
+from api.house.checkpointer import store_of
+from api.house.settings import CheckpointSettings, Settings, SettingsRefused
+from api.house.tenancy import living_in
+from api.house.upkeep import Part
+from api.identity.scopes import Role
 from ledger.store.codec import Vocabulary
 from tests.faults.processes import ROOT
 from tests.integration.api.street import Street, open_street
@@ -31,7 +31,7 @@ pytestmark = pytest.mark.fault
 
 PATIENCE_S = 20.0
 PACE = CheckpointSettings(events=1, seconds=1)
-HOLD = "import sys, time; from pathlib import Path; from api.tenancy import living_in\n"
+HOLD = "import sys, time; from pathlib import Path; from api.house.tenancy import living_in\n"
 HOLD += "with living_in(Path(sys.argv[1])): print('in', flush=True); time.sleep(60)"
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from api.worker import Worker
+from api.house.worker import Worker
 from payments.ports import Accepted, Unknown
 from tests.faults.mortal import Killed, Life, Mortal, mortal
 from tests.simulation.play import MERCHANT, Play, playing

@@ -17,7 +17,7 @@ from uuid import UUID, uuid5
 
 import msgspec
 
-from api.vocabulary import ACCESS, BOOK
+from api.house.vocabulary import ACCESS, BOOK
 from ledger.finding import ClientCode, Finding
 from ledger.fx import Conversion, Quote, convert
 from ledger.journal import Entry, Posting, entry

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from api.vocabulary import ACCESS, BOOK
+from api.house.vocabulary import ACCESS, BOOK
 from ledger.decision import Fact
 from ledger.errors import LogUnreadable
 from ledger.store.codec import Vocabulary

@@ -19,8 +19,8 @@ from adapters.psp.stripe.translate import Translator
 from adapters.psp.stripe.webhook import Webhook
 from adapters.rates.ecb import EcbRates
 from adapters.sealing import AesSealer
-from api import vocabulary
-from api.bootstrap import not_barred
+from api.house import vocabulary
+from api.house.bootstrap import not_barred
 from clients.client import register
 from clients.facts import Category
 from compliance.kyc import approve, kyc_gate

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
-from api.scopes import Role
+from api.identity.scopes import Role
 from tests.conftest import copied_database
 from tests.integration.api.street import Street, open_street, withdrawal
 

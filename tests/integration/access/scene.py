@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
-from api.checkpoint_keys import signer_of
-from api.checkpointer import Checkpointer, store_of
+from api.house.checkpoint_keys import signer_of
+from api.house.checkpointer import Checkpointer, store_of
 from ledger.ids import EntityId
 from ledger.store.tables import LOGS
 
 if TYPE_CHECKING:
-    from api.bootstrap import House
+    from api.house.bootstrap import House
 
 
 def checkpoint_access(house: House) -> None:

@@ -15,8 +15,8 @@ import pytest
 
 from adapters.outgoing import Credential, Listed, Observed
 from api import cli
-from api.scopes import Role
-from api.settings import Settings
+from api.house.settings import Settings
+from api.identity.scopes import Role
 from api.shell import recorded
 from ledger.access import EVERYONE, AccessRecorded
 from ledger.errors import Busy

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 import pytest
 
-from api.checkpoint_keys import trusted_keys
 from api.cli import main
-from api.scopes import Role
+from api.house.checkpoint_keys import trusted_keys
+from api.identity.scopes import Role
 from ledger.access import EVERYONE
 from ledger.checkpoints import verifier_key
 from tests.integration.access.scene import checkpoint_access

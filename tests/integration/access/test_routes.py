@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
-from api.scopes import MATRIX, Door, Role
+from api.identity.scopes import MATRIX, Door, Role
 from ledger.access import AccessRecorded
 from tests.integration.api.street import ENTITY, NOBODY, deposit, quote
 

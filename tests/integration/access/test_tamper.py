@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from api.cli import main
-from api.scopes import Role
+from api.identity.scopes import Role
 from ledger.store.chain import Row, digest, genesis
 from ledger.store.rows import COPY_HEADER, COPY_IN, COPY_TRAILER, pack
 from ledger.store.tables import LOGS

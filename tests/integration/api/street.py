@@ -13,11 +13,11 @@ import httpx
 
 from adapters.psp.stripe.simulator import ManualClock, StripeSimulator
 from api.app import opened
-from api.bootstrap import wire
-from api.devtokens import AUDIENCE, ISSUER, DevIssuer
-from api.scopes import Role
+from api.house.bootstrap import wire
+from api.house.settings import MerchantSettings, Settings
+from api.identity.devtokens import AUDIENCE, ISSUER, DevIssuer
+from api.identity.scopes import Role
 from api.serve import listening
-from api.settings import MerchantSettings, Settings
 from ledger.ids import ClientId, EntityId
 
 if TYPE_CHECKING:
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from adapters.database.roles import Database
-    from api.bootstrap import House
-    from api.front import Front
+    from api.house.bootstrap import House
+    from api.house.front import Front
 
 ENTITY = EntityId("acme-cy")
 MERCHANT = "stripe-eu"

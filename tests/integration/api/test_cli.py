@@ -15,7 +15,7 @@ from psycopg.conninfo import make_conninfo
 
 from adapters.database.roles import Database
 from api.cli import main
-from api.scopes import Role
+from api.identity.scopes import Role
 from api.shell import books
 from tests.conftest import copied_database
 from tests.integration.api.street import MERCHANT, Street, open_street

@@ -14,8 +14,8 @@ import pytest
 
 from adapters.database.embedded import EmbeddedPostgres
 from adapters.database.roles import prepare_embedded
-from api.front import CONNECT_S
-from api.scopes import Role
+from api.house.front import CONNECT_S
+from api.identity.scopes import Role
 from ledger.errors import LogUnreachable
 from tests.integration.api.street import NOBODY, Street, open_street
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from api.scopes import Role
+from api.identity.scopes import Role
 from tests.integration.api.street import (
     Street,
     deposit,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from api.scopes import MATRIX, Door, Role
+from api.identity.scopes import MATRIX, Door, Role
 from tests.integration.api.street import deposit, to_bank
 from tests.unit.api.hostile import CANARY
 

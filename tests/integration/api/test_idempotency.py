@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-import api.front
-from api.scopes import Role
+import api.house.front
+from api.identity.scopes import Role
 from tests.integration.api.street import Street, deposit, open_street, quote
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ def test_a_position_that_is_not_in_the_log_is_not_waited_for(shared: Street) -> 
 def test_a_position_that_is_not_folded_in_time_is_told_so(
     database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(api.front, "WAIT_S", 0.05)
+    monkeypatch.setattr(api.house.front, "WAIT_S", 0.05)
     with open_street(database, tmp_path, folding=False) as street:
         client = street.register("EUR")
         path, after = f"/v1/clients/{client}/wallets", street.house.book.head()

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 import pytest
 
-from api.issuer import ASK_AGAIN_S_MIN, KeyUrl
-from api.scopes import Role
-from api.security import Disbelief, TokenRules, Verifier
+from api.identity.issuer import ASK_AGAIN_S_MIN, KeyUrl
+from api.identity.scopes import Role
+from api.identity.security import Disbelief, TokenRules, Verifier
 from ledger.ids import EntityId
 from tests.integration.api.bao_issuer import Bao, claims_of, serving_bao
 from tests.integration.api.street import open_street
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from adapters.database.roles import Database
-    from api.caller import Caller
+    from api.identity.caller import Caller
     from tests.integration.api.bao_issuer import Service
 
 AUDIENCE = "counterfoil"

@@ -9,7 +9,7 @@ import pytest
 
 from adapters.database.roles import Database
 from api.cli import main
-from api.vocabulary import BOOK
+from api.house.vocabulary import BOOK
 from ledger.book import Book
 from ledger.ids import EntityId
 from tests.support import NOON

@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from api.scopes import Role
+from api.identity.scopes import Role
 from tests.integration.api.street import (
     ENTITY,
     NOBODY,

@@ -17,7 +17,7 @@ from adapters.database import acting
 from adapters.database.acting import WORKING, refuse_wide_logins
 from adapters.database.errors import LoginRefused
 from adapters.database.roles import ROLES, Database
-from api.scopes import Role
+from api.identity.scopes import Role
 from tests.integration.api.street import open_street, quote, withdrawal
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from api.scopes import Role
+from api.identity.scopes import Role
 from tests.integration.api.street import to_bank
 
 if TYPE_CHECKING:

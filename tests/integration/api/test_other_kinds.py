@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from api.scopes import Role
+from api.identity.scopes import Role
 from tests.integration.api.street import deposit, quote
 
 if TYPE_CHECKING:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from api.logs import JsonLines
-from api.scopes import Role
-from api.traces import trace_to_log
+from api.house.logs import JsonLines
+from api.house.traces import trace_to_log
+from api.identity.scopes import Role
 from tests.integration.api.street import MERCHANT, to_bank
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from api.scopes import MATRIX, Door, Role
+from api.identity.scopes import MATRIX, Door, Role
 from ledger.store.chain import digest, micros
 from tests.integration.api.street import (
     ENTITY,

@@ -19,8 +19,8 @@ from urllib.parse import urlsplit
 import pytest
 
 from adapters.psp.stripe.webhook import sign
-from api.front import SAMPLE_BYTES, SAMPLES_MAX
-from api.scopes import Role
+from api.house.front import SAMPLE_BYTES, SAMPLES_MAX
+from api.identity.scopes import Role
 from payments.facts import NoticeReceived
 from tests.integration.api.street import MERCHANT, SECRET, deposit, to_bank
 

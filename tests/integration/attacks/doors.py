@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from api.scopes import MATRIX, Door, Role, Row
+from api.identity.scopes import MATRIX, Door, Role, Row
 from tests.integration.api.street import NOBODY, deposit, quote, withdrawal
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     import httpx
 
-    from api.front import Front, Reads
+    from api.house.front import Front, Reads
     from tests.integration.api.street import Street
 
 OPENAPI = json.loads(

@@ -14,14 +14,14 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519
 from jwt.algorithms import OKPAlgorithm
 
-from api.devtokens import AUDIENCE, ISSUER
-from api.scopes import ROLES, Role
+from api.identity.devtokens import AUDIENCE, ISSUER
+from api.identity.scopes import ROLES, Role
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from api.devtokens import DevIssuer
-    from api.scopes import Row
+    from api.identity.devtokens import DevIssuer
+    from api.identity.scopes import Row
 
 STRANGER = ed25519.Ed25519PrivateKey.generate()
 

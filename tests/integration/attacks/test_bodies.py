@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from api.scopes import Role
+from api.identity.scopes import Role
 from tests.integration.api.street import deposit, quote
 from tests.integration.api.test_hostile_bodies import WritingDoor, writing_doors
 

@@ -9,12 +9,12 @@ import httpx
 import pytest
 
 from api.app import ROUTERS
-from api.caller import Caller
-from api.devtokens import AUDIENCE, ISSUER
-from api.frame import framed
-from api.jwks import KeyFile
-from api.scopes import MATRIX, ROLES, Door, Matrix, Role, Row
-from api.security import Needed, TokenRules, Verifier
+from api.door.frame import framed
+from api.identity.caller import Caller
+from api.identity.devtokens import AUDIENCE, ISSUER
+from api.identity.jwks import KeyFile
+from api.identity.scopes import MATRIX, ROLES, Door, Matrix, Role, Row
+from api.identity.security import Needed, TokenRules, Verifier
 from tests.integration.api.street import ENTITY
 from tests.integration.attacks.doors import GUARDED, NO_VICTIM, OPENAPI, Victim, Work, shape
 from tests.integration.attacks.forgery import Forger, role_for

@@ -14,8 +14,8 @@ import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 from schemathesis import GenerationMode
 
-from api.problems import MEDIA_TYPE
-from api.scopes import MATRIX, Door, Role, Row
+from api.door.problems import MEDIA_TYPE
+from api.identity.scopes import MATRIX, Door, Role, Row
 from tests.integration.api.street import ENTITY
 from tests.integration.attacks.doors import OPENAPI
 from tests.integration.attacks.forgery import Forger, role_for

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import h11
 import pytest
 
-from api import strict_http
+from api.door import strict_http
 from api.serve import listening
 from tests.unit.api.small_house import open_house
 

@@ -14,8 +14,8 @@ import pytest
 
 from adapters.database.embedded import EmbeddedPostgres
 from adapters.database.roles import ROLES, Database, prepare_embedded
-from api.authorization import authorization
-from api.stray import allowed_rights, live_rights
+from api.identity.authorization import authorization
+from api.identity.stray import allowed_rights, live_rights
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,8 +14,8 @@ from psycopg.conninfo import make_conninfo
 from adapters.database.acting import WORKING
 from adapters.database.logins import make_logins
 from adapters.psp.stripe.simulator import StripeSimulator
-from api.secret_settings import LoginSettings, VaultSettings
-from api.settings import CheckpointSettings, MerchantSettings, Settings, TlsSettings
+from api.house.secret_settings import LoginSettings, VaultSettings
+from api.house.settings import CheckpointSettings, MerchantSettings, Settings, TlsSettings
 from api.shell.doctor import doctor
 from api.shell.output import Output
 from tests.integration.transport.papers import Papers

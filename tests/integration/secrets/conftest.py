@@ -14,8 +14,8 @@ from psycopg import sql
 from adapters.database.logins import make_logins
 from adapters.secrets import provision
 from adapters.secrets.port import Reference
-from api.sandbox_vault import LOGINS
-from api.secret_settings import AppRoleSettings, LoginSettings, VaultSettings
+from api.house.sandbox_vault import LOGINS
+from api.house.secret_settings import AppRoleSettings, LoginSettings, VaultSettings
 from tests.integration.api.street import SECRET, Street, open_street
 
 if TYPE_CHECKING:

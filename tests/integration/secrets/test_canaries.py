@@ -19,8 +19,8 @@ from psycopg.conninfo import conninfo_to_dict
 from adapters.secrets.keeper import Keeper
 from adapters.secrets.memory import Memory
 from adapters.secrets.port import Reference, Secret, SecretsUnavailable
-from api.logs import JsonLines
-from api.scopes import MATRIX, Door, Role
+from api.house.logs import JsonLines
+from api.identity.scopes import MATRIX, Door, Role
 from tests.integration.api.street import NOBODY, SECRET
 from tests.integration.secrets.conftest import API_KEY
 from tests.integration.store.proxy import LossyProxy

@@ -14,11 +14,11 @@ from adapters.checkpoints.signer import LocalSigner, PublicKey
 from adapters.secrets.keeper import Keeper
 from adapters.secrets.memory import Memory
 from adapters.secrets.port import Reference, SecretsUnavailable
-from api.bootstrap import wire, working
-from api.checkpoint_keys import signer_of, trusted_in
-from api.checkpointer import kept_in, store_of
-from api.secret_settings import VaultSettings
-from api.settings import CheckpointSettings, Settings
+from api.house.bootstrap import wire, working
+from api.house.checkpoint_keys import signer_of, trusted_in
+from api.house.checkpointer import kept_in, store_of
+from api.house.secret_settings import VaultSettings
+from api.house.settings import CheckpointSettings, Settings
 from ledger.checkpoints import (
     Checkpoint,
     NoCheckpoint,

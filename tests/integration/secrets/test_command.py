@@ -13,9 +13,9 @@ import pytest
 from adapters.secrets.keeper import Keeper
 from adapters.secrets.memory import Memory
 from adapters.secrets.port import Reference, Secret, SecretConflict
-from api import rotation
 from api.cli import main
-from api.rotation import CLASSES, Held, Made, Status
+from api.house import rotation
+from api.house.rotation import CLASSES, Held, Made, Status
 
 if TYPE_CHECKING:
     from pathlib import Path

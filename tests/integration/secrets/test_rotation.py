@@ -12,10 +12,10 @@ import psycopg_pool
 import pytest
 
 from adapters.secrets.port import Secret
-from api import rotation
-from api.front import _pool
-from api.scopes import Role
-from api.secret_sources import keeper_of
+from api.house import rotation
+from api.house.front import _pool
+from api.house.secret_sources import keeper_of
+from api.identity.scopes import Role
 from tests.integration.api.street import MERCHANT, SECRET, Street, deposit
 
 if TYPE_CHECKING:

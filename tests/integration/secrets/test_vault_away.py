@@ -16,7 +16,7 @@ from adapters.secrets.keeper import Keeper
 from adapters.secrets.port import Secret, SecretsDenied, SecretsUnavailable
 from adapters.secrets.session import AppRole, VaultSession
 from adapters.secrets.vault import Vault
-from api.scopes import Role
+from api.identity.scopes import Role
 from tests.integration.api.street import deposit
 from tests.integration.store.proxy import LossyProxy
 

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import psycopg
 
-from api.checkpoint_keys import signer_of
-from api.checkpointer import Checkpointer, store_of
 from api.cli import main
-from api.settings import CheckpointSettings, Settings
+from api.house.checkpoint_keys import signer_of
+from api.house.checkpointer import Checkpointer, store_of
+from api.house.settings import CheckpointSettings, Settings
 from ledger.checkpoints import verifier_key
 from ledger.store.chain import Row, digest, genesis
 from ledger.store.rows import COPY_HEADER, COPY_IN, COPY_TRAILER, pack

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from api.bootstrap import wire, working
-from api.checkpointer import LOG as JOURNAL
+from api.house.bootstrap import wire, working
+from api.house.checkpointer import LOG as JOURNAL
 from ledger.checkpoints import LogDiffers
 from ledger.store.merkle import Frontier, verify_consistency, verify_inclusion
 from tests.integration.tamper.scene import EVERY, TOOL, Scene, chained

@@ -24,7 +24,7 @@ from adapters.psp.stripe.client import StripeApi
 from adapters.secrets.port import Secret, SecretsError, SecretsUnavailable
 from adapters.secrets.session import AppRole, VaultSession
 from adapters.transport import VERIFIED
-from api.issuer import fetched
+from api.identity.issuer import fetched
 from tests.integration.lanes import DEBIAN_15
 from tests.integration.transport.papers import WRONG, Paper, Papers
 

@@ -8,8 +8,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from adapters.sealing import AesSealer
-from api import vocabulary
-from api.bootstrap import not_barred
+from api.house import vocabulary
+from api.house.bootstrap import not_barred
 from compliance.kyc import kyc_gate
 from ledger.store.memory import MemoryBook
 from payments.reactors import notices

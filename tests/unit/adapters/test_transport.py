@@ -19,12 +19,12 @@ from adapters.transport import (
     refuse_open_door,
     refuse_open_endpoint,
 )
-from api.secret_settings import VaultSettings
+from api.house.secret_settings import VaultSettings
+from api.house.settings import MerchantSettings, Settings, SettingsRefused
 from api.serve import serving
-from api.settings import MerchantSettings, Settings, SettingsRefused
 
 if TYPE_CHECKING:
-    from api.bootstrap import House
+    from api.house.bootstrap import House
 
 ANYWHERE = "0.0.0.0"  # noqa: S104 - nothing binds to it here
 TRICKS = (

@@ -13,18 +13,18 @@ from fastapi import Query
 from pydantic import BaseModel
 from starlette.requests import Request
 
-from api.access import AccessRecord, touched
-from api.bodies import RawBody, RequestModel, StrictRouter
-from api.caller import Caller
-from api.cursors import Cursors
-from api.devtokens import AUDIENCE, ISSUER, DevIssuer
-from api.frame import Api, check_doors, framed
-from api.jwks import KeyFile
-from api.middleware import Metrics
-from api.rates import Rate, RateSettings, Turnstile
-from api.scopes import Door, Matrix, Role, Row
-from api.security import Needs, TokenRules, Verifier
-from api.words import AmountText, AsOf, CurrencyText, Id, IdempotencyKey, Page, Slug
+from api.door.bodies import RawBody, RequestModel, StrictRouter
+from api.door.cursors import Cursors
+from api.door.frame import Api, check_doors, framed
+from api.door.middleware import Metrics
+from api.door.turnstile import Rate, RateSettings, Turnstile
+from api.door.words import AmountText, AsOf, CurrencyText, Id, IdempotencyKey, Page, Slug
+from api.identity.caller import Caller
+from api.identity.devtokens import AUDIENCE, ISSUER, DevIssuer
+from api.identity.jwks import KeyFile
+from api.identity.scopes import Door, Matrix, Role, Row
+from api.identity.security import Needs, TokenRules, Verifier
+from api.records.access import AccessRecord, touched
 from ledger.errors import NotFound
 from ledger.ids import ClientId, EntityId
 

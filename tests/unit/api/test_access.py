@@ -7,12 +7,12 @@ from datetime import UTC, datetime
 
 import pytest
 
-from api import denials
-from api.access import NAMES_MAX, AccessRecord, Named
-from api.access_words import EVERYTHING, OF_ROUTE, Fields, Outcome, fields_of
-from api.context import Call
-from api.denials import SAMPLES_MAX
-from api.scopes import MATRIX, Role, Row
+from api.door.context import Call
+from api.identity.scopes import MATRIX, Role, Row
+from api.records import denials
+from api.records.access import NAMES_MAX, AccessRecord, Named
+from api.records.access_words import EVERYTHING, OF_ROUTE, Fields, Outcome, fields_of
+from api.records.denials import SAMPLES_MAX
 from ledger.errors import Conflict, LogUnreachable
 from tests.unit.api.small_house import ALICE, OF_ALICE, OF_BOB, SECRET, House, good_body
 

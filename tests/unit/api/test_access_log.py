@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from api.access_log import AccessLog
-from api.access_record import AccessRecord
-from api.access_words import Action, Outcome
-from api.vocabulary import ACCESS
+from api.house.vocabulary import ACCESS
+from api.records.access_log import AccessLog
+from api.records.access_record import AccessRecord
+from api.records.access_words import Action, Outcome
 from ledger.access import AccessRecorded
 from ledger.decision import Command, Receipt
 from ledger.errors import Busy, LogUnreadable

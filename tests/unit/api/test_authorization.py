@@ -16,12 +16,12 @@ from pydantic import BaseModel, ValidationError
 
 from adapters.database.roles import ROLES as DATABASE_ROLES
 from api.app import ROUTERS
-from api.authorization import FILE, authorization, parsed
-from api.scopes import Role
-from api.secret_settings import SecretReference
-from api.settings import Settings
+from api.house.secret_settings import SecretReference
+from api.house.settings import Settings
+from api.identity.authorization import FILE, authorization, parsed
+from api.identity.scopes import Role
+from api.identity.stray import secret_fields, stray_secrets
 from api.shell.authz import matrix, policies
-from api.stray import secret_fields, stray_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,7 +7,7 @@ from fastapi import FastAPI
 from pydantic import BaseModel
 from starlette.types import Message
 
-from api import bodies
+from api.door import bodies
 from tests.unit.api.hostile import body, corpus, echoes
 from tests.unit.api.small_house import Answer, House, call, good_body
 

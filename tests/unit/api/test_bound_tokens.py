@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from api.certificates import ProxyCertificates, thumbprint
+from api.house.settings import Settings
+from api.identity.certificates import ProxyCertificates, thumbprint
 from api.serve import listening, tls_of
-from api.settings import Settings
 from tests.unit.api.certificate_maker import Authority, Pair
 from tests.unit.api.small_house import House, open_house
 from tests.unit.api.test_tokens import craft, show

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from api.collector import THRESHOLDS, quiet_collector
+from api.house.collector import THRESHOLDS, quiet_collector
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

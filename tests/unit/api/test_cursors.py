@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.cursors import POSITION_MAX, Cursors
-from api.problems import ApiProblem
+from api.door.cursors import POSITION_MAX, Cursors
+from api.door.problems import ApiProblem
 
 CURSORS = Cursors(b"k" * 32)
 

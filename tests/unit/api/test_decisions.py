@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 
 from api.decisions import announce
-from api.settings import Settings
+from api.house.settings import Settings
 from clients.client import register
 from clients.facts import Category
 from payments import quotes

@@ -9,13 +9,13 @@ from fastapi import APIRouter, FastAPI
 from pydantic import BaseModel
 from starlette.responses import Response
 
-from api.caller import Caller
-from api.devtokens import AUDIENCE, ISSUER, DevIssuer
-from api.frame import Api, check_doors, framed
-from api.jwks import KeyFile
-from api.scopes import MATRIX, ROLES, Door, Matrix, Role, Row, UnguardedRoute
-from api.security import Needs, TokenRules, Verifier
-from api.words import IdempotencyKey
+from api.door.frame import Api, check_doors, framed
+from api.door.words import IdempotencyKey
+from api.identity.caller import Caller
+from api.identity.devtokens import AUDIENCE, ISSUER, DevIssuer
+from api.identity.jwks import KeyFile
+from api.identity.scopes import MATRIX, ROLES, Door, Matrix, Role, Row, UnguardedRoute
+from api.identity.security import Needs, TokenRules, Verifier
 from tests.unit.api.small_house import ENTITY, House, WithdrawalRequest, call
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from starlette.types import Message
 
-from api.scopes import Role
+from api.identity.scopes import Role
 from tests.unit.api.small_house import ALICE, BOB, ENTITY, MISSING, OF_ALICE, OF_BOB, House
 
 KEY = (b"idempotency-key", b"k-1")

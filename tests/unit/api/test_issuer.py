@@ -8,11 +8,11 @@ import pytest
 from pydantic import ValidationError
 
 from adapters.transport import is_safe_address
-from api import issuer as issuer_module
-from api.issuer import ASK_AGAIN_S_MIN, KEYS_AGE_S_MAX, KeyUrl
-from api.jwks import JWKS_BYTES_MAX, KEYS_STALE_S_MAX
-from api.problems import ApiProblem
-from api.settings import Settings
+from api.door.problems import ApiProblem
+from api.house.settings import Settings
+from api.identity import issuer as issuer_module
+from api.identity.issuer import ASK_AGAIN_S_MIN, KEYS_AGE_S_MAX, KeyUrl
+from api.identity.jwks import JWKS_BYTES_MAX, KEYS_STALE_S_MAX
 from tests.unit.api.loopback_issuer import LoopbackIssuer, serving_keys
 
 if TYPE_CHECKING:

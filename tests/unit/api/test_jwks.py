@@ -8,10 +8,10 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 from jwt.algorithms import OKPAlgorithm, RSAAlgorithm
 
-from api.devtokens import DevIssuer
-from api.jwks import KEYS_STALE_S_MAX, BadKeys, KeyFile, read_keys
-from api.problems import ApiProblem
-from api.scopes import Role
+from api.door.problems import ApiProblem
+from api.identity.devtokens import DevIssuer
+from api.identity.jwks import KEYS_STALE_S_MAX, BadKeys, KeyFile, read_keys
+from api.identity.scopes import Role
 from tests.unit.api.small_house import ENTITY, NOW, House
 
 if TYPE_CHECKING:

@@ -8,17 +8,29 @@ from pathlib import Path
 
 import pytest
 
-from api.rates import RateSettings
+from api.door.turnstile import RateSettings
 from tests.test_documents import constants, rows, wrong_policies
 
 ROOT = Path(__file__).resolve().parents[3]
 PAGE = ROOT / "docs" / "limits.md"
 DOORS = (
-    *("api/gate.py", "api/bodies.py", "api/strict_http.py", "api/rates.py", "api/words.py"),
-    *("api/security.py", "api/front.py", "api/denials.py", "api/access.py", "api/problems.py"),
-    *("api/certificates.py", "adapters/outbound.py", "adapters/psp/stripe/wire.py"),
+    *(
+        "api/door/gate.py",
+        "api/door/bodies.py",
+        "api/door/strict_http.py",
+        "api/door/turnstile.py",
+        "api/door/words.py",
+    ),
+    *(
+        "api/identity/security.py",
+        "api/house/front.py",
+        "api/records/denials.py",
+        "api/records/access.py",
+        "api/door/problems.py",
+    ),
+    *("api/identity/certificates.py", "adapters/outbound.py", "adapters/psp/stripe/wire.py"),
 )
-NOT_A_LIMIT = {"api/words.py POSITION_MAX"}
+NOT_A_LIMIT = {"api/door/words.py POSITION_MAX"}
 """The last position that can be written down: nothing runs out there."""
 LIMIT = re.compile(r"[A-Z][A-Z0-9_]*_MAX")
 
@@ -53,9 +65,9 @@ def test_the_page_tells_the_rates_as_they_are(name: str) -> None:
 
 
 def test_a_limit_that_nobody_wrote_down_is_found() -> None:
-    page = "| bodies | 5 | why | `api/gate.py` `BODY_MAX` |\n"
+    page = "| bodies | 5 | why | `api/door/gate.py` `BODY_MAX` |\n"
 
-    assert unlisted(page, "api/gate.py", "BODY_MAX = 5\nHEAD_MAX: Final = 6\n") == {
-        "api/gate.py HEAD_MAX"
+    assert unlisted(page, "api/door/gate.py", "BODY_MAX = 5\nHEAD_MAX: Final = 6\n") == {
+        "api/door/gate.py HEAD_MAX"
     }
-    assert not unlisted(page, "api/gate.py", "BODY_MAX = 5\n_INNER_MAX = 6\n")
+    assert not unlisted(page, "api/door/gate.py", "BODY_MAX = 5\n_INNER_MAX = 6\n")

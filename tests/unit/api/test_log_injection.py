@@ -10,8 +10,8 @@ from urllib.parse import quote
 
 import pytest
 
-from api.logs import JsonLines
-from api.scopes import Role
+from api.house.logs import JsonLines
+from api.identity.scopes import Role
 from tests.unit.api.small_house import OF_ALICE, House, good_body
 
 if TYPE_CHECKING:

@@ -5,9 +5,9 @@ import logging
 
 import pytest
 
-from api.headers import SAFE_HEADERS
-from api.logs import JsonLines, log_to_stderr
-from api.scopes import Role
+from api.door.headers import SAFE_HEADERS
+from api.house.logs import JsonLines, log_to_stderr
+from api.identity.scopes import Role
 from tests.unit.api.small_house import OF_ALICE, House
 
 UUID_ID = b"0192f0c0-0000-7000-8000-000000000000"

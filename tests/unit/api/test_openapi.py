@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from api.app import built
-from api.devtokens import AUDIENCE, ISSUER, DevIssuer
-from api.jwks import KeyFile
-from api.middleware import Metrics
-from api.scopes import MATRIX, Door
-from api.security import TokenRules, Verifier
+from api.door.middleware import Metrics
+from api.identity.devtokens import AUDIENCE, ISSUER, DevIssuer
+from api.identity.jwks import KeyFile
+from api.identity.scopes import MATRIX, Door
+from api.identity.security import TokenRules, Verifier
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "openapi.json"
 

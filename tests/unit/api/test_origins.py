@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 import pytest
 from pydantic import ValidationError
 
-from api.headers import SAFE_HEADERS, TLS_ONLY
-from api.settings import Settings
+from api.door.headers import SAFE_HEADERS, TLS_ONLY
+from api.house.settings import Settings
 from tests.unit.api.small_house import MISSING, OF_ALICE, Answer, House, open_house
 
 if TYPE_CHECKING:

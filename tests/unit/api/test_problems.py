@@ -4,8 +4,8 @@ import psycopg
 import pytest
 from psycopg_pool import PoolTimeout
 
-from api.problems import DOOR
-from api.scopes import Role
+from api.door.problems import DOOR
+from api.identity.scopes import Role
 from ledger.errors import (
     Busy,
     Conflict,

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from adapters.secrets.port import Reference, SecretMissing, SecretsDenied
-from api.secret_settings import VaultSettings
-from api.secret_sources import database_url, keeper_of, master_key, webhook_secrets
-from api.settings import Settings, SettingsRefused, load
+from api.house.secret_settings import VaultSettings
+from api.house.secret_sources import database_url, keeper_of, master_key, webhook_secrets
+from api.house.settings import Settings, SettingsRefused, load
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from pydantic import ValidationError
 
-from api.settings import TOKEN_LIFETIME_S_MAX, TokenSettings
+from api.house.settings import TOKEN_LIFETIME_S_MAX, TokenSettings
 from tests.unit.api.small_house import NOW, House, open_house
 from tests.unit.api.test_tokens import GONE, craft, show
 

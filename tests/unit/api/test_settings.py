@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 
 from api.decisions import announce
-from api.settings import MerchantSettings, Settings, SettingsRefused, load
+from api.house.settings import MerchantSettings, Settings, SettingsRefused, load
 from clients.client import register
 from clients.facts import Category
 from ledger.ids import DepositId

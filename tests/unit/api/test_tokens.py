@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 from jwt.algorithms import OKPAlgorithm, RSAAlgorithm
 
-from api.devtokens import AUDIENCE, ISSUER
+from api.identity.devtokens import AUDIENCE, ISSUER
 from tests.unit.api.small_house import ALICE, NOW, House
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from api.worker import FAILURES_MAX, Worker
+from api.house.worker import FAILURES_MAX, Worker
 from payments.facts import ReviewOpened
 from payments.reactors import notices
 from tests.simulation.play import playing

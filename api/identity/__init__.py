@@ -1,0 +1,1 @@
+"""Who may do what: tokens, keys, certificates, and the reviewed file of rights."""
