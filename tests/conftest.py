@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import shutil
 import tempfile
@@ -28,6 +29,16 @@ MEMORY = Path("/dev/shm")  # noqa: S108
 MEMORY_BYTES_MIN = 2 * 1024**3
 PREFIX = "counterfoil-tests-"
 SMALL = {"max_wal_size": "128MB"}
+
+
+@pytest.fixture
+def root_log() -> Iterator[logging.Logger]:
+    """The root logger, as it was again afterwards: a process of its own would just end."""
+    root = logging.getLogger()
+    before, level = list(root.handlers), root.level
+    yield root
+    root.handlers[:] = before
+    root.setLevel(level)
 
 
 @pytest.fixture(scope="session")

@@ -56,6 +56,7 @@ def test_a_log_that_its_checkpoints_contradict_opens_only_after_a_restore(
     assert any(f"{aside} set aside by restores" in check["detail"] for check in report["checks"])
 
 
+@pytest.mark.usefixtures("root_log")
 def test_the_command_line_says_why_it_does_not_open(scene: Scene) -> None:
     scene.checkpoint()
     scene.attack(lambda rows: rows[:-3])

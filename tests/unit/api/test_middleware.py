@@ -106,16 +106,11 @@ def test_a_failure_is_logged_by_its_place_and_never_by_its_words(
     assert "canary-secret" not in json.dumps(failed)
 
 
+@pytest.mark.usefixtures("root_log")
 def test_a_line_from_any_logger_stays_one_line(capsys: pytest.CaptureFixture[str]) -> None:
-    root = logging.getLogger()
-    before, level = list(root.handlers), root.level
-    try:
-        log_to_stderr()
-        logging.getLogger("elsewhere").warning("two\nlines\u2028%s", "\x1b[31m", extra={"n": 1})
-        written = capsys.readouterr().err
-    finally:
-        root.handlers[:] = before
-        root.setLevel(level)
+    log_to_stderr()
+    logging.getLogger("elsewhere").warning("two\nlines\u2028%s", "\x1b[31m", extra={"n": 1})
+    written = capsys.readouterr().err
 
     assert written.count("\n") == 1
     assert written.isascii()
