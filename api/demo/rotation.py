@@ -33,6 +33,8 @@ SEEN_S: Final = RENEW_S * 3
 REFUSED: Final = "counterfoil_webhooks_refused_total"
 ANSWERED: Final = "counterfoil_http_requests_total"
 FAILED: Final = 'status="5'
+TURNS: Final = 3
+"""How often everything changes. All day long would be a demo of waiting."""
 MADE: Final[dict[str, Callable[[], str]]] = {
     "psp-api-key": lambda: f"sk_test_{secrets.token_hex(12)}",
     "webhook-secret": lambda: f"whsec_{secrets.token_hex(16)}",
@@ -52,14 +54,16 @@ class Rotations:
     """Old database passwords that were tried afterwards and open nothing."""
 
     def go_on(self, stop: asyncio.Event) -> None:
-        """Rotate until told to stop, everything at least once."""
+        """Rotate everything, a few times over, or until told to stop; once at least."""
         settings = self.moved.settings
         held = [each for each in rotation.inventory(settings) if each.kind.made is not Made.OUTSIDE]
         keeper = keeper_of(settings, self.moved.environ, rotating=True)
         with contextlib.closing(keeper):
-            while not stop.is_set():
+            for _ in range(TURNS):
                 for each in held:
                     self._rotate(each, keeper)
+                if stop.is_set():
+                    break
 
     def _rotate(self, held: Held, keeper: Keeper) -> None:
         before = self._login(held)
